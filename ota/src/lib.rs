@@ -1,0 +1,1 @@
+//! Verified, crash-safe installation of what comes over the air.

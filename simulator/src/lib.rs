@@ -1,0 +1,1 @@
+//! A solar home that speaks Modbus.
