@@ -1,0 +1,2 @@
+//! Trains forecast models offline.
+fn main() {}
