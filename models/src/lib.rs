@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a file or a socket. Hub, training and fleet share this code, so that a
 //! feature means the same wherever it is computed.
 
+pub mod battery;
 pub mod forecast;
 pub mod history;
 pub mod quantity;
