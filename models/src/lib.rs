@@ -8,4 +8,5 @@ pub mod battery;
 pub mod forecast;
 pub mod history;
 pub mod quantity;
+pub mod sun;
 pub mod time;
