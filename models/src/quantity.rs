@@ -21,10 +21,13 @@ macro_rules! quantity {
             /// Nothing of it.
             pub const ZERO: Self = Self(0.0);
             /// The larger of two.
+            #[must_use]
             pub fn max(self, other: Self) -> Self { Self(self.0.max(other.0)) }
             /// The smaller of two.
+            #[must_use]
             pub fn min(self, other: Self) -> Self { Self(self.0.min(other.0)) }
             /// The value without its sign.
+            #[must_use]
             pub fn abs(self) -> Self { Self(self.0.abs()) }
             /// Whether this is a number at all: neither NaN nor infinite.
             pub fn is_finite(self) -> bool { self.0.is_finite() }

@@ -1,0 +1,43 @@
+//! How full the battery is, with bounds: picks what is fresh from the process image and advances the
+//! estimator. The physics is in `sunkeep_models::battery`, and so is what a long stretch without readings
+//! does to the bounds.
+
+use sunkeep_models::battery::{BatterySample, ChargeBounds, Reported};
+use sunkeep_models::quantity::{Amps, Celsius, Seconds, StateOfCharge, Volts, Watts};
+
+use crate::image::ProcessImage;
+use crate::settings::Settings;
+use crate::state::State;
+
+/// Advances the estimate to the time of the image and returns its bounds.
+pub fn advance(settings: &Settings, state: &mut State, image: &ProcessImage) -> ChargeBounds {
+    let elapsed = state.last.map_or(Seconds::ZERO, |last| image.now.since(last));
+    state.charge.advance(&settings.battery, elapsed, &sample(settings, image));
+    state.charge.bounds()
+}
+
+/// What is fresh enough to believe.
+fn sample(settings: &Settings, image: &ProcessImage) -> BatterySample {
+    let fresh = |reading: Option<crate::image::Reading>| {
+        reading.and_then(|reading| reading.fresh(image.now, settings.stale_after))
+    };
+    BatterySample {
+        voltage: fresh(image.battery.voltage).map(Volts),
+        current: fresh(image.battery.current).map(Amps),
+        power: fresh(image.battery.power).map(Watts),
+        temperature: fresh(image.battery.temperature).map(Celsius),
+        reported: fresh(image.battery.charge)
+            .map(|ratio| Reported { charge: StateOfCharge::clamped(ratio), by: settings.reported_by }),
+        ..BatterySample::default()
+    }
+}
+
+/// Power a load is taken to draw: measured where a fresh reading exists, else its nominal power while on.
+pub fn draw(settings: &Settings, image: &ProcessImage, load: usize, on: bool) -> Watts {
+    let measured = image.loads.get(load).and_then(|readings| readings.power);
+    match measured.and_then(|reading| reading.fresh(image.now, settings.stale_after)) {
+        Some(watts) => Watts(watts),
+        None if on => settings.loads[load].nominal,
+        None => Watts::ZERO,
+    }
+}

@@ -1,0 +1,116 @@
+//! What one cycle hands to the next: the estimate, timers, latches and pins.
+
+use serde::{Deserialize, Serialize};
+use sunkeep_models::battery::{BatterySample, ChargeEstimator};
+use sunkeep_models::quantity::Seconds;
+use sunkeep_models::time::Uptime;
+
+use crate::decision::Because;
+use crate::settings::{Settings, SettingsDigest};
+
+/// How long a hub is taken to have been off where nobody can tell: a night, in which loads that the hub
+/// does not switch went on drawing.
+pub const UNKNOWN_OUTAGE: Seconds = Seconds(12.0 * 3600.0);
+
+/// Memory of the decision core.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Fingerprint of the settings it belongs to, worked out once.
+    pub settings: SettingsDigest,
+    /// The battery.
+    pub charge: ChargeEstimator,
+    /// When the last cycle ran; none since the hub was switched on.
+    pub last: Option<Uptime>,
+    /// Each load, in the order of the settings.
+    pub loads: Vec<LoadState>,
+    /// When the plan last switched anything: the next pass waits until that has settled.
+    pub last_pass: Option<Uptime>,
+    /// The battery's low-voltage latches.
+    pub low: Latch,
+    /// As `low`, for the critical tier.
+    pub empty: Latch,
+    /// The temperature latch.
+    pub hot: Latch,
+}
+
+/// Memory of one load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadState {
+    /// Whether it is to be supplied; `None` until the first cycle has looked at its relay.
+    pub on: Option<bool>,
+    /// Since when.
+    pub since: Uptime,
+    /// Why.
+    pub because: Because,
+    /// Until when a person's wish keeps it on.
+    pub pinned_until: Option<Uptime>,
+    /// Until when an overload keeps it off.
+    pub barred_until: Option<Uptime>,
+}
+
+/// A limit that trips after it was exceeded for a while, and recovers after a longer while.
+///
+/// ```text
+///            exceeded for `hold`
+///   Closed ------------------------> Tripped
+///     ^                                 |
+///     +---------------------------------+
+///            recovered for `recovery`
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Latch {
+    /// Whether it has tripped.
+    pub tripped: bool,
+    /// Since when the opposite of `tripped` has been measured.
+    pub pending: Option<Uptime>,
+}
+
+impl State {
+    /// The state of a hub that knows nothing yet.
+    pub fn new(settings: &Settings) -> Self {
+        let load = LoadState {
+            on: None,
+            since: Uptime::default(),
+            because: Because::Free,
+            pinned_until: None,
+            barred_until: None,
+        };
+        Self {
+            settings: settings.digest(),
+            charge: ChargeEstimator::unknown(),
+            last: None,
+            loads: vec![load; settings.loads.len()],
+            last_pass: None,
+            low: Latch::default(),
+            empty: Latch::default(),
+            hot: Latch::default(),
+        }
+    }
+
+    /// What is left of the state after the hub was off: latches and reasons stay, times of the earlier boot
+    /// mean nothing, and the relays must be looked at again. A wish of a person ends with the power, for
+    /// nobody can say how much of its hour was left.
+    ///
+    /// `off_for` is how long nothing was measured; unknown counts as [`UNKNOWN_OUTAGE`].
+    #[must_use]
+    pub fn after_restart(mut self, settings: &Settings, off_for: Option<Seconds>) -> Self {
+        if self.loads.len() != settings.loads.len() {
+            return Self::new(settings);
+        }
+        self.settings = settings.digest();
+        let off_for = off_for.unwrap_or(UNKNOWN_OUTAGE);
+        self.charge.advance(&settings.battery, off_for, &BatterySample::default());
+        self.last = None;
+        self.last_pass = None;
+        for latch in [&mut self.low, &mut self.empty, &mut self.hot] {
+            latch.pending = None;
+        }
+        for load in &mut self.loads {
+            load.on = None;
+            load.since = Uptime::default();
+            load.pinned_until = None;
+            load.barred_until = None;
+        }
+        self
+    }
+}

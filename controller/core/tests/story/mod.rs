@@ -1,0 +1,190 @@
+//! A home to tell stories about: settings, state and a process image that stays as it is until told.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test file uses its own part of the harness"
+)]
+
+use sunkeep_core::decision::Change;
+use sunkeep_core::image::{ProcessImage, Reading, Request};
+use sunkeep_core::settings::{Load, Pace, Protection, Reserve, Settings, Tier};
+use sunkeep_core::{Decision, Plan, State, step};
+use sunkeep_models::battery::{BatterySpec, ChargeEstimator, Chemistry, ReportedBy};
+use sunkeep_models::quantity::{AmpHours, Celsius, Seconds, StateOfCharge, Volts, Watts};
+use sunkeep_models::time::Uptime;
+
+pub struct Story {
+    pub settings: Settings,
+    pub state: State,
+    pub image: ProcessImage,
+    decision: Option<Decision>,
+    changes: usize,
+    silent: bool,
+}
+
+/// A load behind a relay, with short minimum times.
+pub fn load(name: &str, tier: Tier, nominal: f64) -> Load {
+    Load {
+        name: name.into(),
+        label: name.into(),
+        tier,
+        nominal: Watts(nominal),
+        standby: Watts(1.0),
+        switchable: true,
+        powers_hub: false,
+        min_on: Seconds(30.0),
+        min_off: Seconds(60.0),
+    }
+}
+
+/// A 12 V LFP home with usual limits.
+pub fn settings(loads: Vec<Load>) -> Settings {
+    let percent = |value: f64| StateOfCharge::clamped(value / 100.0);
+    Settings {
+        battery: BatterySpec::new(Chemistry::Lfp, AmpHours(200.0), 4),
+        efficiency: 0.95,
+        reported_by: ReportedBy::Shunt,
+        protection: Protection {
+            low_voltage: Volts(12.2),
+            cutoff_voltage: Volts(11.6),
+            reconnect_voltage: Volts(13.0),
+            low_charge: percent(15.0),
+            cutoff_charge: percent(8.0),
+            reconnect_charge: percent(25.0),
+            hold: Seconds(5.0),
+            recovery_hold: Seconds(120.0),
+            max_temperature: Celsius(55.0),
+            overload: None,
+            overload_wait: Seconds(300.0),
+        },
+        reserve: Reserve {
+            floor: percent(20.0),
+            important: percent(45.0),
+            convenience: percent(70.0),
+            hysteresis: 0.05,
+        },
+        pace: Pace { cap: 2, settle: Seconds(10.0) },
+        loads,
+        stale_after: Seconds(60.0),
+    }
+}
+
+impl Story {
+    pub fn new(loads: Vec<Load>) -> Self {
+        let settings = settings(loads);
+        let image = ProcessImage::empty(Uptime::from_seconds(60), &settings);
+        Self { state: State::new(&settings), settings, image, decision: None, changes: 0, silent: true }
+    }
+
+    fn reading(&self, value: f64) -> Option<Reading> {
+        Some(Reading { value, at: self.image.now })
+    }
+
+    /// A battery monitor reports this. The estimate starts afresh, for a report that contradicts what was
+    /// counted would be set aside; its bounds lie 10 % to either side.
+    pub fn charge(mut self, ratio: f64) -> Self {
+        self.silent = false;
+        self.state.charge = ChargeEstimator::unknown();
+        self.image.battery.charge = self.reading(ratio);
+        self.image.battery.current = self.reading(0.0);
+        self
+    }
+
+    pub fn voltage(mut self, volts: f64) -> Self {
+        self.silent = false;
+        self.image.battery.voltage = self.reading(volts);
+        self
+    }
+
+    pub fn temperature(mut self, celsius: f64) -> Self {
+        self.image.battery.temperature = self.reading(celsius);
+        self
+    }
+
+    pub fn total(mut self, watts: f64) -> Self {
+        self.image.load = self.reading(watts);
+        self
+    }
+
+    pub fn power(mut self, load: usize, watts: f64) -> Self {
+        self.image.loads[load].power = self.reading(watts);
+        self
+    }
+
+    pub fn supplied(mut self, load: usize, supplied: bool) -> Self {
+        self.image.loads[load].supplied = self.reading(f64::from(u8::from(supplied)));
+        self
+    }
+
+    pub fn plan(mut self, plan: Plan) -> Self {
+        self.image.plan = Some(plan);
+        self
+    }
+
+    /// Nothing of the battery is read any more: what was read grows old.
+    pub fn battery_silent(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    pub fn request(&mut self, request: Request) {
+        self.image.requests.push(request);
+    }
+
+    /// Time passes without a cycle.
+    pub fn leap(&mut self, span: Seconds) {
+        self.image.now = self.image.now.after(span);
+    }
+
+    /// One cycle a second.
+    pub fn for_seconds(&mut self, seconds: u64) -> Vec<(Uptime, Change)> {
+        self.run(seconds, 1)
+    }
+
+    /// One cycle every ten seconds.
+    pub fn for_minutes(&mut self, minutes: u64) -> Vec<(Uptime, Change)> {
+        self.run(minutes * 6, 10)
+    }
+
+    fn run(&mut self, cycles: u64, every: u64) -> Vec<(Uptime, Change)> {
+        let mut log = Vec::new();
+        for _ in 0..cycles {
+            self.image.now = self.image.now.after(Seconds(every as f64));
+            self.read_again();
+            let (state, decision) = step(&self.settings, self.state.clone(), &self.image);
+            self.state = state;
+            self.image.requests.clear();
+            self.changes += decision.changes.len();
+            log.extend(decision.changes.iter().cloned().map(|change| (self.image.now, change)));
+            self.decision = Some(decision);
+        }
+        log
+    }
+
+    /// Devices that are not silent answer in every cycle.
+    fn read_again(&mut self) {
+        let (now, silent) = (self.image.now, self.silent);
+        for (place, reading) in self.image.readings_mut().enumerate() {
+            let of_battery = place < 5;
+            if let Some(reading) = reading
+                && !(of_battery && silent)
+            {
+                reading.at = now;
+            }
+        }
+    }
+
+    pub fn decision(&self) -> &Decision {
+        self.decision.as_ref().expect("a cycle has run")
+    }
+
+    pub fn on(&self) -> Vec<bool> {
+        self.decision().loads.iter().map(|load| load.on).collect()
+    }
+
+    pub fn changes(&self) -> usize {
+        self.changes
+    }
+}
