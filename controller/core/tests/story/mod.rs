@@ -4,6 +4,8 @@
     dead_code,
     unreachable_pub,
     missing_docs,
+    clippy::expect_used,
+    clippy::unnecessary_wraps,
     reason = "each test file uses its own part of the harness"
 )]
 
