@@ -41,10 +41,19 @@ pub enum Event {
         /// When it was read.
         at: Uptime,
     },
-    /// A device answered, after it had been silent or for the first time.
+    /// A device answered, after it had been silent or for the first time, or what was doubtful about it has
+    /// come right.
     Answers(DeviceId),
     /// A device did not do what was asked; said once, when its health changes.
     Silent {
+        /// Which.
+        device: DeviceId,
+        /// What was asked, what came, and what was expected.
+        why: String,
+    },
+    /// A device answers, but something it said was refused, or something that was asked for does not exist.
+    /// Said once for each cause; such a value is never handed out.
+    Doubtful {
         /// Which.
         device: DeviceId,
         /// What was asked, what came, and what was expected.
