@@ -7,6 +7,7 @@
 pub mod battery;
 pub mod forecast;
 pub mod history;
+pub mod pv;
 pub mod quantity;
 pub mod sun;
 pub mod time;

@@ -29,7 +29,8 @@ const ALBEDO: f64 = 0.2;
 const NOCT: f64 = 45.0;
 /// Air temperature taken where none is known, °C.
 const USUAL_AIR: Celsius = Celsius(22.0);
-/// Part of the panels' power that wiring, dirt, mismatch and converter leave: 14 % loss, PVWatts' default.
+/// Part of the panels' power that wiring, dirt, mismatch and converter leave: 14 % loss, the default of NREL's
+/// `PVWatts`.
 const SYSTEM_EFFICIENCY: f64 = 0.86;
 /// Moments at which a slot is sampled for its mean.
 const MOMENTS: i64 = 3;
