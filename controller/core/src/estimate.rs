@@ -5,8 +5,9 @@
 use sunkeep_models::battery::{BatterySample, ChargeBounds, Reported};
 use sunkeep_models::quantity::{Amps, Celsius, Seconds, StateOfCharge, Volts, Watts};
 
+use crate::decision::Decision;
 use crate::image::ProcessImage;
-use crate::settings::Settings;
+use crate::settings::{Settings, Tier};
 use crate::state::State;
 
 /// Advances the estimate to the time of the image and returns its bounds.
@@ -40,4 +41,10 @@ pub fn draw(settings: &Settings, image: &ProcessImage, load: usize, on: bool) ->
         None if on => settings.loads[load].nominal,
         None => Watts::ZERO,
     }
+}
+
+/// Power that the critical tier draws now.
+pub fn critical_draw(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Watts {
+    let critical = settings.loads.iter().enumerate().filter(|(_, load)| load.tier == Tier::Critical);
+    critical.map(|(number, _)| draw(settings, image, number, decision.loads[number].on)).sum()
 }

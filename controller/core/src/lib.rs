@@ -15,6 +15,7 @@
 
 pub mod decision;
 pub mod estimate;
+pub mod evidence;
 pub mod explain;
 pub mod guards;
 pub mod image;

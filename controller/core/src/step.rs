@@ -44,13 +44,14 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
     state.last = Some(image.now);
     let loads = state.loads.iter().enumerate().map(|(number, load)| {
         let supplied = image.loads.get(number).and_then(|readings| readings.supplied);
+        let supplied = supplied.and_then(|reading| reading.fresh(image.now, settings.stale_after));
         let on = load.on.unwrap_or(true);
         LoadDecision {
             on,
             since: load.since,
             because: load.because,
             pinned_until: load.pinned_until,
-            confirmed: supplied.map(|reading| (reading.value > 0.5) == on),
+            confirmed: supplied.map(|supplied| (supplied > 0.5) == on),
         }
     });
     let decision = Decision { charge, basis, alarm: verdict.alarm, loads: loads.collect(), changes };
