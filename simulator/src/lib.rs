@@ -1,1 +1,19 @@
-//! A solar home that speaks Modbus.
+//! A solar home that speaks Modbus: a plant, the devices that measure and switch it, and the wire between
+//! them and a hub. For tests, for the demo, and for series to train on.
+//!
+//! - [`plant`]: weather, panels, battery, people; or a recorded series. Pure and seeded.
+//! - [`device`]: what each device answers.
+//! - [`wire`]: Modbus TCP and RTU, with faults.
+//! - [`home`]: a home that runs in this process.
+//! - [`lockstep`]: simulator and hub in step.
+//!
+//! Nothing of the hub's own estimates is used here, nor its device files.
+
+pub mod device;
+pub mod home;
+pub mod lockstep;
+pub mod plant;
+pub mod wire;
+mod world;
+
+pub use wire::fault::{Fault, Traffic};

@@ -1,0 +1,39 @@
+//! The command line: one file for each command.
+
+mod home;
+#[cfg(feature = "series")]
+mod series;
+
+use clap::{Parser, Subcommand};
+
+/// Simulated solar homes that speak Modbus.
+#[derive(Parser)]
+#[command(name = "sunkeep-sim", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a home on Modbus, in step with a hub or by itself, and prints a summary at the end.
+    Home(home::Arguments),
+    /// Writes half-hourly series of simulated homes as Parquet.
+    #[cfg(feature = "series")]
+    Series(series::Arguments),
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Home(arguments) => home::run(&arguments),
+        #[cfg(feature = "series")]
+        Command::Series(arguments) => series::run(&arguments),
+    }
+}
+
+/// Local midnight that begins this day in this zone, seconds since 1970.
+fn midnight(day: jiff::civil::Date, zone: &str) -> anyhow::Result<i64> {
+    let zone = jiff::tz::TimeZone::get(zone)?;
+    Ok(day.to_zoned(zone)?.timestamp().as_second())
+}

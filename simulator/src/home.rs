@@ -1,0 +1,272 @@
+//! A home in this process: a plant, its buses, and the handles by which a test or a command holds them.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use crate::device::{Model, Outputs};
+use crate::plant::{Plant, Readings, Summary};
+use crate::wire::fault::{Fault, Traffic};
+use crate::wire::pty::Pty;
+use crate::wire::{serial, tcp};
+use crate::world::{Shared, World, lock};
+
+/// How a bus is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Modbus TCP on a free port of the loopback interface.
+    Tcp,
+    /// Modbus RTU on a pseudo-terminal.
+    Rtu,
+}
+
+/// A bus and its devices, before it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BusSpec {
+    /// Name, unique in the home; a serial bus gets a link of this name in the home's folder.
+    pub name: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Number and type of each unit.
+    pub units: Vec<(u8, Model)>,
+}
+
+impl BusSpec {
+    /// A bus of this name with these units.
+    pub fn new(name: &str, transport: Transport, units: &[(u8, Model)]) -> Self {
+        Self { name: name.into(), transport, units: units.to_vec() }
+    }
+}
+
+/// How a home is put onto the wire.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HomeOptions {
+    /// Its buses.
+    pub buses: Vec<BusSpec>,
+    /// Where links to serial lines are made, if anywhere. The folder must exist.
+    pub dir: Option<PathBuf>,
+    /// How long a device pauses in the middle of an answer that comes in two bursts.
+    pub burst_pause: Duration,
+}
+
+impl HomeOptions {
+    /// Eight devices on four buses, as a home might have them: two serial lines, a gateway, a GX device.
+    pub fn eight_devices(dir: Option<PathBuf>) -> Self {
+        use Model::{
+            AlgodueUem, EastronSdm120, EastronSdm630, EpeverTracer3210a, RelayBoard8, VictronBattery,
+            VictronSolarCharger, VictronSystem, XyMd02,
+        };
+        let buses = vec![
+            BusSpec::new("rs485-0", Transport::Rtu, &[(1, EpeverTracer3210a)]),
+            BusSpec::new("rs485-1", Transport::Rtu, &[(1, RelayBoard8), (2, XyMd02), (3, EastronSdm120)]),
+            BusSpec::new("gateway", Transport::Tcp, &[(4, EastronSdm630), (5, AlgodueUem)]),
+            BusSpec::new(
+                "gx",
+                Transport::Tcp,
+                &[(100, VictronSystem), (225, VictronBattery), (226, VictronSolarCharger)],
+            ),
+        ];
+        Self { buses, dir, burst_pause: Duration::from_millis(20) }
+    }
+}
+
+/// Where a running bus is found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BusAddress {
+    /// Name of the bus.
+    pub name: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// `127.0.0.1:PORT`, or the path of the serial line.
+    pub address: String,
+    /// Number and type of each unit.
+    pub units: Vec<UnitAddress>,
+}
+
+/// A device on a running bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitAddress {
+    /// Its number.
+    pub unit: u8,
+    /// Its type.
+    pub model: Model,
+}
+
+/// Why a home did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A bus could not be opened.
+    #[error("bus {bus}: {what}: {source}")]
+    Bus {
+        /// Which bus.
+        bus: String,
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A home that runs; it stops, and its links vanish, when this is dropped.
+pub struct RunningHome {
+    world: Shared,
+    buses: Vec<BusAddress>,
+    tasks: Vec<AbortHandle>,
+    links: Vec<PathBuf>,
+}
+
+impl RunningHome {
+    /// Puts a plant onto the wire. Must be called within a tokio runtime.
+    pub async fn start(plant: Plant, options: &HomeOptions) -> Result<Self, StartError> {
+        let units: Vec<_> = options.buses.iter().map(|bus| bus.units.clone()).collect();
+        let world = Arc::new(Mutex::new(World::new(plant, &units)));
+        let mut home = Self { world, buses: Vec::new(), tasks: Vec::new(), links: Vec::new() };
+        for (place, bus) in options.buses.iter().enumerate() {
+            let address = match bus.transport {
+                Transport::Tcp => home.start_tcp(place, bus, options.burst_pause).await?,
+                Transport::Rtu => home.start_rtu(place, bus, options)?,
+            };
+            let units = bus.units.iter().map(|(unit, model)| UnitAddress { unit: *unit, model: *model });
+            home.buses.push(BusAddress {
+                name: bus.name.clone(),
+                transport: bus.transport,
+                address,
+                units: units.collect(),
+            });
+        }
+        Ok(home)
+    }
+
+    async fn start_tcp(
+        &mut self,
+        place: usize,
+        bus: &BusSpec,
+        pause: Duration,
+    ) -> Result<String, StartError> {
+        let failed = |what: &'static str| {
+            let bus = bus.name.clone();
+            move |source| StartError::Bus { bus, what, source }
+        };
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = TcpListener::bind(any).await.map_err(failed("listening on 127.0.0.1"))?;
+        let address = listener.local_addr().map_err(failed("asking for the port"))?;
+        let world = Arc::clone(&self.world);
+        let task = tokio::spawn(tcp::serve(listener, world, place, pause));
+        self.tasks.push(task.abort_handle());
+        Ok(address.to_string())
+    }
+
+    fn start_rtu(
+        &mut self,
+        place: usize,
+        bus: &BusSpec,
+        options: &HomeOptions,
+    ) -> Result<String, StartError> {
+        let failed = |what: &'static str| {
+            let bus = bus.name.clone();
+            move |source| StartError::Bus { bus, what, source }
+        };
+        let pty = Arc::new(Pty::open().map_err(failed("opening a pseudo-terminal"))?);
+        let mut path = pty.path().to_path_buf();
+        if let Some(dir) = &options.dir {
+            let link = dir.join(&bus.name);
+            remove_link(&link).map_err(failed("removing an old link"))?;
+            std::os::unix::fs::symlink(&path, &link).map_err(failed("linking the pseudo-terminal"))?;
+            self.links.push(link.clone());
+            path = link;
+        }
+        let task = tokio::spawn(serial::serve(pty, Arc::clone(&self.world), place, options.burst_pause));
+        self.tasks.push(task.abort_handle());
+        Ok(path.display().to_string())
+    }
+
+    /// Where the buses are found.
+    pub fn buses(&self) -> &[BusAddress] {
+        &self.buses
+    }
+
+    /// Address of the bus of this name.
+    pub fn address(&self, bus: &str) -> Option<&str> {
+        self.buses.iter().find(|it| it.name == bus).map(|it| it.address.as_str())
+    }
+
+    /// Gives a unit a fault, or takes it away. Whether there is such a unit.
+    pub fn set_fault(&self, bus: &str, unit: u8, fault: Fault) -> bool {
+        self.unit(bus, unit, |it| it.fault = fault).is_some()
+    }
+
+    /// What passed between a bus and one of its units so far.
+    pub fn traffic(&self, bus: &str, unit: u8) -> Option<Traffic> {
+        self.unit(bus, unit, |it| it.traffic.clone())
+    }
+
+    fn unit<T>(&self, bus: &str, unit: u8, read: impl FnOnce(&mut crate::world::Unit) -> T) -> Option<T> {
+        let place = self.buses.iter().position(|it| it.name == bus)?;
+        lock(&self.world).buses[place].iter_mut().find(|it| it.number == unit).map(read)
+    }
+
+    /// Moves the plant on, with the relays as they stand now.
+    pub fn advance(&self, span: Duration) {
+        lock(&self.world).advance(span);
+    }
+
+    /// What instruments see.
+    pub fn readings(&self) -> Readings {
+        lock(&self.world).plant.readings().clone()
+    }
+
+    /// What devices switch.
+    pub fn outputs(&self) -> Outputs {
+        lock(&self.world).outputs
+    }
+
+    /// Takes the power from the relay board for a moment: all its coils are released, as after any power-up.
+    pub fn power_cycle_relays(&self) {
+        lock(&self.world).outputs.coils = [false; 8];
+    }
+
+    /// Looks at the plant, or changes it behind the devices' back.
+    pub fn with_plant<T>(&self, look: impl FnOnce(&mut Plant) -> T) -> T {
+        look(&mut lock(&self.world).plant)
+    }
+
+    /// How the run went so far.
+    pub fn summary(&self, step: Duration) -> Summary {
+        lock(&self.world).plant.summary(step)
+    }
+
+    /// Wall time of the home, seconds since 1970.
+    pub fn unix(&self) -> i64 {
+        lock(&self.world).plant.unix()
+    }
+}
+
+fn remove_link(link: &Path) -> std::io::Result<()> {
+    match std::fs::symlink_metadata(link) {
+        Ok(found) if found.is_symlink() => std::fs::remove_file(link),
+        Ok(_) => Err(std::io::Error::new(
+            std::io::ErrorKind::AlreadyExists,
+            format!("{} exists and is no link", link.display()),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Drop for RunningHome {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for link in &self.links {
+            // A link that somebody removed already is gone all the same.
+            let _ = std::fs::remove_file(link);
+        }
+    }
+}
