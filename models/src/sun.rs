@@ -307,6 +307,24 @@ mod tests {
     }
 
     #[test]
+    fn an_upright_plane_that_faces_away_sees_half_the_sky_and_half_the_ground() {
+        let berlin = place(52.52, 13.405);
+        let noon = 1_734_778_800.0;
+        let (global, diffuse) = clear_sky_horizontal(SunPosition::at(noon, berlin), noon);
+        let north = PvArray::new(berlin, Watts(1000.0), 90.0, 0.0).unwrap().clear_sky_irradiance(noon);
+        assert!((north - (diffuse / 2.0 + 0.1 * global)).abs() < 1e-9 && diffuse > 10.0, "{north}");
+    }
+
+    /// At the horizon a standard atmosphere lifts the sun by 28.98' (Sæmundsson's formula, 29' in almanacs).
+    #[test]
+    fn the_atmosphere_lifts_the_setting_sun() {
+        let setting = SunPosition { elevation: 0.0, azimuth: 270.0, declination: 0.0 };
+        assert!((setting.apparent_elevation() * 60.0 - 28.98).abs() < 0.05);
+        let below = SunPosition { elevation: -5.0, ..setting };
+        assert_eq!(below.apparent_elevation(), -5.0);
+    }
+
+    #[test]
     fn power_falls_with_heat_and_a_slot_is_the_mean_of_its_moments() {
         let array = PvArray::new(place(34.09, -117.44), Watts(2000.0), 20.0, 180.0).unwrap();
         let cool = array.power(800.0, Some(Celsius(0.0))).0;

@@ -294,6 +294,34 @@ fn one_voltage_spike_narrows_nothing() {
     estimator.advance(&spec, second, &sample(14.0, -5.0));
     let after = estimator.bounds();
     assert!((after.high.ratio() - before.high.ratio()).abs() < 0.001, "{before:?} became {after:?}");
+    assert!((after.low.ratio() - before.low.ratio()).abs() < 0.001, "{before:?} became {after:?}");
+}
+
+#[test]
+fn a_charger_in_float_is_no_rest() {
+    let spec = spec(Chemistry::Lfp);
+    let mut estimator = ChargeEstimator::unknown();
+    for _ in 0..600 {
+        estimator.advance(&spec, STEP, &sample(8.0 * 3.5, 0.5));
+    }
+    assert!(estimator.bounds().low.ratio() < 0.5, "{:?}", estimator.bounds());
+}
+
+#[test]
+fn a_trickle_keeps_some_polarisation() {
+    let spec = spec(Chemistry::Lfp);
+    let after = |amps: f64| {
+        let mut estimator = ChargeEstimator::unknown();
+        for _ in 0..600 {
+            let seen = BatterySample { current: Some(Amps(amps)), ..BatterySample::default() };
+            estimator.advance(&spec, STEP, &seen);
+        }
+        estimator.advance(&spec, STEP, &sample(8.0 * 3.1, amps));
+        estimator.bounds().high.ratio()
+    };
+    let (trickle, rest) = (after(-3.0), after(0.0));
+    // 3 A into the upper limit of the resistance is 4 mΩ · 3.3 A: less than 2 mV a cell, 0.1 % here.
+    assert!(trickle > rest + 0.002, "{trickle} at C/67, {rest} at rest");
 }
 
 #[test]
@@ -376,5 +404,36 @@ fn impossible_batteries_are_refused_with_the_reason() {
     for (wrong, message) in cases {
         let said = wrong.check().unwrap_err().to_string();
         assert!(said.contains(message), "{said}");
+    }
+}
+
+#[test]
+fn a_battery_that_is_full_each_day_is_known_well() {
+    for chemistry in CHEMISTRIES {
+        let spec = spec(chemistry);
+        let truth = Truth {
+            capacity: -0.5,
+            gain: 0.5,
+            offset: -0.5,
+            voltage: 0.2,
+            branch: 0.3,
+            resistance: 0.2,
+            efficiency: 0.0,
+        };
+        let mut plant = Plant { spec: &spec, truth: &truth, charge: 0.5, polarisation: 0.0 };
+        let mut estimator = ChargeEstimator::unknown();
+        let (mut widest, mut worst) = (0.0f64, 0.0f64);
+        for minute in 0..4 * 1440 {
+            let seen = plant.step(if minute % 1440 < 480 { 0.16 } else { -0.035 });
+            estimator.advance(&spec, STEP, &seen);
+            if minute >= 1440 {
+                let bounds = estimator.bounds();
+                widest = widest.max(bounds.width());
+                worst = worst.max((bounds.best.ratio() - plant.charge).abs());
+            }
+        }
+        println!("{chemistry:?}: bounds at most {widest:.3} apart, best figure off by {worst:.3} at most");
+        let limit = if chemistry.is_lead_acid() { 0.30 } else { 0.20 };
+        assert!(widest < limit && worst < 0.05, "{chemistry:?}: {widest} apart, {worst} off");
     }
 }

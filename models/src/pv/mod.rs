@@ -181,6 +181,13 @@ mod tests {
         let right = forecast(Some(array(1000.0)), &history, MIDNIGHT).p50[noon()];
         let wrong = forecast(Some(array(2500.0)), &history, MIDNIGHT).p50[noon()];
         assert!((wrong / right - 1.0).abs() < 0.03, "{wrong} with 2,500 W on the plate, {right} with 1,000");
+        let short = measured(1000.0, 2, |_, _| Some(0.9));
+        let right = forecast(Some(array(1000.0)), &short, MIDNIGHT).p90[noon()];
+        let wrong = forecast(Some(array(2500.0)), &short, MIDNIGHT).p90[noon()];
+        assert!(
+            (wrong / right - 1.0).abs() < 0.15,
+            "P90: {wrong} with 2,500 W on the plate, {right} with 1,000"
+        );
     }
 
     #[test]
@@ -210,6 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn a_day_like_none_before_lowers_the_next_hours_and_not_tomorrow() {
+        let mut today = measured(1000.0, 20, |_, _| Some(0.9));
+        for past in 0..22 {
+            let slot = MIDNIGHT.plus(past);
+            today.record(slot, Some((0.3 * array(1000.0).clear_sky_mean(slot, None).0) as f32));
+        }
+        let issued = MIDNIGHT.plus(22);
+        let clear = |ahead| array(1000.0).clear_sky_mean(issued.plus(ahead), None).0 as f32;
+        let after = forecast(Some(array(1000.0)), &today, issued);
+        assert!(after.p50[0] < 0.55 * clear(0), "{} of {}", after.p50[0], clear(0));
+        assert!(after.p50[49] > 0.7 * clear(49), "{} of {}", after.p50[49], clear(49));
+    }
+
+    #[test]
     fn without_a_location_the_same_slots_speak_and_a_day_is_wanted() {
         let history = measured(1000.0, 10, |_, _| Some(0.8));
         let forecast = forecast(None, &history, MIDNIGHT);
@@ -223,7 +244,7 @@ mod tests {
 
     #[test]
     fn nothing_measured_after_the_issue_counts() {
-        let mut history = measured(1000.0, 8, |day, of_day| Some(0.3 + 0.07 * ((day + of_day) % 9) as f64));
+        let history = measured(1000.0, 2, |day, of_day| Some(0.3 + 0.07 * ((day + of_day) % 9) as f64));
         let issued = MIDNIGHT.plus(-DAY);
         for array in [Some(array(1000.0)), None] {
             let before = forecast(array, &history, issued);
@@ -233,7 +254,6 @@ mod tests {
             }
             assert_eq!(before, forecast(array, &changed, issued));
         }
-        history.record(MIDNIGHT, None);
     }
 
     #[test]
