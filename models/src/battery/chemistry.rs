@@ -13,7 +13,7 @@
 //!   coefficient of the open-circuit voltage, 0.2 mV/K a cell, is Bode, "Lead-Acid Batteries", Wiley 1977.
 //! - Capacity in the cold: lead-acid, discharge longer than an hour, from 0 to 40 °C, Discover Energy
 //!   ("How does temperature affect a battery's available capacity?"); at -18 °C 45 % for sealed lead-acid
-//!   and 70 % for LFP (Power Sonic and other makers' comparisons at 0 °F). Between those points the line
+//!   and 70 % for LFP (makers' comparisons at 0 °F; weaker evidence). Between those points the line
 //!   is straight; nothing is claimed above the rating except what the table says.
 //! - Self-discharge and charge efficiency: Linden's Handbook of Batteries, 4th ed., chapters 16, 17 and 26;
 //!   Stevens and Corey, "A Study of Lead-Acid Battery Efficiency Near Top-of-Charge", Sandia 1996: the
