@@ -1,5 +1,6 @@
 //! Simulator and hub in step: the messages as agreed, a hub that dies and comes back, and one that says
 //! nonsense.
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of a test fail by panicking")]
 
 mod common;
 
@@ -14,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 const SCHEDULE: Schedule =
-    Schedule { step: Duration::from_secs(60), ticks: 5, patience: Duration::from_secs(5) };
+    Schedule { step: Duration::from_mins(1), ticks: 5, patience: Duration::from_secs(5) };
 
 struct Hub {
     lines: Lines<BufReader<OwnedReadHalf>>,

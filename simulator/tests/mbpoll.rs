@@ -1,4 +1,5 @@
 //! Our devices read by a master that nobody here wrote: mbpoll (libmodbus), over TCP and over RTU on a pty.
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of a test fail by panicking")]
 
 mod common;
 

@@ -13,7 +13,7 @@ use sunkeep_simulator::plant::{
 };
 
 /// How long a hub may take over one tick, real time.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What to run.
 #[derive(clap::Args)]

@@ -144,7 +144,6 @@ impl Device for Tracer {
             Request::ReadBits { function, start, count: 1 } => {
                 self.read_bits(*function, *start, home, outputs).map(|bit| Response::Bits(vec![bit]))
             }
-            Request::ReadBits { .. } => Err(Exception::IllegalAddress),
             Request::WriteCoil { at: 0x0002, value: value @ (0xFF00 | 0x0000) } => {
                 outputs.load_output = *value == 0xFF00;
                 Ok(Response::Written)
@@ -153,7 +152,9 @@ impl Device for Tracer {
                 self.charging = *value == 0xFF00;
                 Ok(Response::Written)
             }
-            Request::WriteCoil { .. } | Request::WriteCoils { .. } => Err(Exception::IllegalAddress),
+            Request::ReadBits { .. } | Request::WriteCoil { .. } | Request::WriteCoils { .. } => {
+                Err(Exception::IllegalAddress)
+            }
             Request::WriteRegister { at, value } => self.write_holding(*at, &[*value], home),
             Request::WriteRegisters { start, values } => self.write_holding(*start, values, home),
             Request::Other { .. } => Err(Exception::IllegalFunction),
@@ -323,11 +324,10 @@ mod tests {
     #[test]
     fn the_clock_is_set_in_one_write() {
         let mut tracer = Tracer::new(false);
-        assert_eq!(read(&mut tracer, 3, 0x9013, 3).unwrap(), [0, 1 << 8, 16 << 8 | 12], "2016-12-01 00:00");
-        let request =
-            Request::WriteRegisters { start: 0x9013, values: vec![30 << 8 | 5, 24 << 8 | 18, 25 << 8 | 6] };
+        assert_eq!(read(&mut tracer, 3, 0x9013, 3).unwrap(), [0x0000, 0x0100, 0x100C], "2016-12-01 00:00");
+        let request = Request::WriteRegisters { start: 0x9013, values: vec![0x1E05, 0x1812, 0x1906] };
         tracer.answer(&request, &noon(), &mut Outputs::default()).unwrap();
-        assert_eq!(read(&mut tracer, 3, 0x9013, 3).unwrap(), [30 << 8 | 5, 24 << 8 | 18, 25 << 8 | 6]);
+        assert_eq!(read(&mut tracer, 3, 0x9013, 3).unwrap(), [0x1E05, 0x1812, 0x1906]);
     }
 
     #[test]

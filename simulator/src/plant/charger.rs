@@ -147,8 +147,8 @@ impl Charger {
 /// A relay in the hardware that cuts every load when the battery is nearly empty. Nobody overrides it.
 #[derive(Debug, Clone)]
 pub(crate) struct Disconnect {
-    disconnect: f64,
-    reconnect: f64,
+    opens_below: f64,
+    closes_above: f64,
     delay: f64,
     below_seconds: f64,
     open: bool,
@@ -157,8 +157,8 @@ pub(crate) struct Disconnect {
 impl Disconnect {
     pub(crate) fn new(spec: &ChargerSpec) -> Self {
         Self {
-            disconnect: spec.disconnect,
-            reconnect: spec.reconnect,
+            opens_below: spec.disconnect,
+            closes_above: spec.reconnect,
             delay: spec.disconnect_delay,
             below_seconds: 0.0,
             open: false,
@@ -177,10 +177,10 @@ impl Disconnect {
 
     /// Takes note of the battery voltage over `seconds`.
     pub(crate) fn observe(&mut self, voltage: f64, seconds: f64) {
-        self.below_seconds = if voltage < self.disconnect { self.below_seconds + seconds } else { 0.0 };
+        self.below_seconds = if voltage < self.opens_below { self.below_seconds + seconds } else { 0.0 };
         if self.below_seconds >= self.delay {
             self.open = true;
-        } else if voltage > self.reconnect {
+        } else if voltage > self.closes_above {
             self.open = false;
         }
     }

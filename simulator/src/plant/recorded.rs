@@ -199,7 +199,7 @@ pub struct RecordedHome {
 }
 
 /// What a step of the reference plant moved, Wh.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Moved {
     served: f64,
     pv_used: f64,
@@ -352,8 +352,8 @@ impl RecordedHome {
         ledger.discharged += (-moved.battery).max(0.0);
         ledger.stored += self.energy - before;
         ledger.battery_loss += moved.pv_used - moved.served - (self.energy - before);
-        for tier in 0..3 {
-            let served = want[tier] * share;
+        for (tier, want) in want.iter().enumerate() {
+            let served = want * share;
             let missing = row.demand[tier] * hours - served;
             ledger.served[tier] += served;
             ledger.unserved[tier] += missing;

@@ -249,7 +249,9 @@ impl SolarHome {
         self.hardware.observe(self.battery.voltage(), seconds);
         self.ledger.disconnects += u32::from(!was_open && self.hardware.is_open());
         self.ledger.disconnected_seconds += if self.hardware.is_open() { seconds } else { 0.0 };
-        self.note_readings(settled.pv, settled.generator, load, phases);
+        // What the hardware has just cut, instruments see no more.
+        let seen = if self.hardware.is_open() { 0.0 } else { 1.0 };
+        self.note_readings(settled.pv, settled.generator, load * seen, phases.map(|watts| watts * seen));
     }
 
     /// Power of each phase that gets it, W.

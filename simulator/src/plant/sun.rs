@@ -84,7 +84,7 @@ pub fn plane_of_array(sun: &Position, panels: Orientation, clear_sky_index: f64,
     let towards = sun.azimuth - panels.azimuth.to_radians();
     let sine = (1.0 - mu * mu).max(0.0).sqrt();
     let incidence = (mu * tilt.cos() + sine * tilt.sin() * towards.cos()).max(0.0);
-    let sky = (1.0 + tilt.cos()) / 2.0;
+    let sky = f64::midpoint(1.0, tilt.cos());
     beam * incidence + diffuse * sky + global * ALBEDO * (1.0 - sky)
 }
 

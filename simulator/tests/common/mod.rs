@@ -18,7 +18,7 @@ pub(crate) const START: i64 = 1_740_776_400;
 pub(crate) fn plant() -> Plant {
     let spec = HomeSpec::from_seed(1, START);
     let mut home = SolarHome::new(spec).expect("a zone that exists");
-    home.advance(Duration::from_secs(5 * 3600));
+    home.advance(Duration::from_hours(5));
     Plant::Synthetic(Box::new(home))
 }
 
