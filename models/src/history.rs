@@ -24,11 +24,13 @@ impl SlotHistory {
     }
 
     /// Notes the mean power of a slot. Slots left out since the last call read as missing. A slot before
-    /// the oldest kept is ignored, and a value that is not finite counts as missing.
+    /// the oldest kept is ignored, unless it lies so far back that the clock must have been set: then, as
+    /// after a leap ahead, the history begins anew. A value that is not finite counts as missing.
     pub fn record(&mut self, slot: Slot, mean: Option<f32>) {
         let mean = mean.filter(|watts| watts.is_finite());
         let bound = HISTORY_DAYS * SLOTS_PER_DAY;
-        if self.values.is_empty() || slot.since(self.end()) >= bound as i64 {
+        let leap = slot.since(self.end()) >= bound as i64 || self.first.since(slot) > bound as i64;
+        if self.values.is_empty() || leap {
             self.first = slot;
             self.values.clear();
         }

@@ -27,8 +27,10 @@ fn sample(settings: &Settings, image: &ProcessImage) -> BatterySample {
         current: fresh(image.battery.current).map(Amps),
         power: fresh(image.battery.power).map(Watts),
         temperature: fresh(image.battery.temperature).map(Celsius),
-        reported: fresh(image.battery.charge)
-            .map(|ratio| Reported { charge: StateOfCharge::clamped(ratio), by: settings.reported_by }),
+        reported: fresh(image.battery.charge).map(|ratio| Reported {
+            charge: StateOfCharge::clamped(ratio),
+            uncertainty: settings.reported_uncertainty,
+        }),
         ..BatterySample::default()
     }
 }

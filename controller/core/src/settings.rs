@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sunkeep_models::battery::{BatterySpec, ReportedBy};
+use sunkeep_models::battery::BatterySpec;
 use sunkeep_models::quantity::{Celsius, Seconds, StateOfCharge, Volts, Watts};
 
 /// How vital a load is. Ordered: the first is shed last.
@@ -49,8 +49,8 @@ pub struct Settings {
     /// Share of the energy that survives the way into the battery, and again the way out: converter, wiring
     /// and cells, 0 to 1.
     pub efficiency: f64,
-    /// Who reports a state of charge, if anybody does.
-    pub reported_by: ReportedBy,
+    /// How wrong a reported state of charge may be, as a part of the capacity.
+    pub reported_uncertainty: f64,
     /// When the battery or the inverter must be spared, whatever anybody wants.
     pub protection: Protection,
     /// What is held back for the more vital tiers.

@@ -7,9 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::BatterySpec;
 use super::coulombs::{Bound, Current, Side};
 use super::voltage::{Rest, VoltageWindow, charge_limits};
+use super::{BatterySpec, Chemistry};
 use crate::quantity::{Amps, Celsius, Seconds, StateOfCharge, Volts, Watts};
 
 /// Longest span one sample speaks for; what lies further back counts as unmeasured.
@@ -33,13 +33,24 @@ pub enum ReportedBy {
     VoltageGuess,
 }
 
+impl ReportedBy {
+    /// How wrong such a figure may be, as a part of the capacity (two standard deviations).
+    pub fn uncertainty(self, chemistry: Chemistry) -> f64 {
+        match (self, chemistry.is_lead_acid()) {
+            (Self::Shunt, _) => 0.10,
+            (Self::VoltageGuess, true) => 0.30,
+            (Self::VoltageGuess, false) => 0.50,
+        }
+    }
+}
+
 /// Somebody else's figure of the state of charge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Reported {
     /// The figure.
     pub charge: StateOfCharge,
-    /// How they came to it.
-    pub by: ReportedBy,
+    /// How wrong it may be, as a part of the capacity; see [`ReportedBy::uncertainty`].
+    pub uncertainty: f64,
 }
 
 /// What is known of the battery at the end of a step. Anything may be missing, and the caller leaves out
@@ -202,11 +213,7 @@ impl ChargeEstimator {
     /// Narrows the bounds to what a report allows. One that contradicts them is set aside: a monitor that is
     /// stuck must not undo what was counted, and bounds that are wrong are found by the voltage.
     fn weigh(&mut self, spec: &BatterySpec, dt: Seconds, reported: Reported) {
-        let uncertainty = match (reported.by, spec.chemistry.is_lead_acid()) {
-            (ReportedBy::Shunt, _) => 0.10,
-            (ReportedBy::VoltageGuess, true) => 0.30,
-            (ReportedBy::VoltageGuess, false) => 0.50,
-        };
+        let uncertainty = reported.uncertainty.clamp(0.001, 1.0);
         let charge = reported.charge.ratio();
         let (low, high) = (charge - uncertainty, charge + uncertainty);
         if low > self.high.value() || high < self.low.value() {

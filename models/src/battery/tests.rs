@@ -168,7 +168,7 @@ proptest! {
                 current: (index % 4 != 0).then_some(Amps(if index % 7 == 0 { current } else { current % 300.0 })),
                 power: Some(Watts(power % 9000.0)),
                 temperature: Some(Celsius(temperature)),
-                reported: Some(Reported { charge, by }),
+                reported: Some(Reported { charge, uncertainty: by.uncertainty(spec.chemistry) }),
                 cut: Some(index % 11 == 0),
             };
             estimator.advance(&spec, Seconds(dt), &seen);
@@ -223,7 +223,7 @@ proptest! {
 /// An estimator that a shunt told where it stands.
 fn settled(spec: &BatterySpec, charge: f64) -> ChargeEstimator {
     let mut estimator = ChargeEstimator::unknown();
-    let reported = Some(Reported { charge: StateOfCharge::clamped(charge), by: ReportedBy::Shunt });
+    let reported = Some(Reported { charge: StateOfCharge::clamped(charge), uncertainty: 0.10 });
     let seen = BatterySample { current: Some(Amps(0.0)), reported, ..BatterySample::default() };
     for _ in 0..60 {
         estimator.advance(spec, STEP, &seen);
@@ -339,7 +339,7 @@ fn an_empty_battery_is_seen_by_its_voltage() {
 fn a_monitor_that_is_stuck_is_set_aside() {
     let spec = spec(Chemistry::Lfp);
     let mut estimator = settled(&spec, 0.7);
-    let reported = Some(Reported { charge: StateOfCharge::clamped(0.7), by: ReportedBy::Shunt });
+    let reported = Some(Reported { charge: StateOfCharge::clamped(0.7), uncertainty: 0.10 });
     for _ in 0..360 {
         let seen = BatterySample { current: Some(Amps(-20.0)), reported, ..BatterySample::default() };
         estimator.advance(&spec, STEP, &seen);

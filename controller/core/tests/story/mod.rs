@@ -13,7 +13,7 @@ use sunkeep_core::decision::Change;
 use sunkeep_core::image::{ProcessImage, Reading, Request};
 use sunkeep_core::settings::{Load, Pace, Protection, Reserve, Settings, Tier};
 use sunkeep_core::{Decision, Plan, State, step};
-use sunkeep_models::battery::{BatterySpec, ChargeEstimator, Chemistry, ReportedBy};
+use sunkeep_models::battery::{BatterySpec, ChargeEstimator, Chemistry};
 use sunkeep_models::quantity::{AmpHours, Celsius, Seconds, StateOfCharge, Volts, Watts};
 use sunkeep_models::time::Uptime;
 
@@ -47,7 +47,7 @@ pub fn settings(loads: Vec<Load>) -> Settings {
     Settings {
         battery: BatterySpec::new(Chemistry::Lfp, AmpHours(200.0), 4),
         efficiency: 0.95,
-        reported_by: ReportedBy::Shunt,
+        reported_uncertainty: 0.10,
         protection: Protection {
             low_voltage: Volts(12.2),
             cutoff_voltage: Volts(11.6),
