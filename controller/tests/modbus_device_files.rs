@@ -1,4 +1,5 @@
 //! Device files: those that are built in, those that must be refused with line and reason, and arbitrary text.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
 use std::path::Path;
 
@@ -188,7 +189,7 @@ proptest! {
     #[test]
     fn a_damaged_file_is_read_or_refused(at in 0_usize..4000, with in "\\PC{0,3}", drop in 0_usize..20) {
         let text = include_str!("../devices/epever_tracer.toml");
-        let keep = |index: usize| text.is_char_boundary(index).then_some(index).unwrap_or(0);
+        let keep = |index: usize| if text.is_char_boundary(index) { index } else { 0 };
         let (start, end) = (keep(at.min(text.len())), keep((at + drop).min(text.len())));
         let damaged = format!("{}{with}{}", &text[..start], &text[end..]);
         if let Ok(file) = DeviceFile::parse("t", &damaged) {

@@ -1,4 +1,5 @@
 //! The driver against pymodbus, an implementation that shares no line with ours, over TCP and over RTU.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
 mod peers;
 

@@ -114,8 +114,7 @@ struct Problem(Range<usize>, String);
 
 pub(super) fn device_file(key: &str, text: &str) -> Result<DeviceFile, DeviceFileError> {
     let refused = |Problem(span, problem)| {
-        let before = text.as_bytes().get(..span.start).unwrap_or_default();
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        let line = 1 + text.get(..span.start).unwrap_or_default().matches('\n').count();
         DeviceFileError::Refused { file: format!("{key}.toml"), line, problem }
     };
     let raw: RawFile = toml::from_str(text)

@@ -205,7 +205,7 @@ impl Device {
             Refused::MarkedInvalid(_) if register.optional => return,
             other => format!("{name} ({words:04X?}) has no value: {other}"),
         };
-        self.doubt(doubt, member, why, events);
+        self.doubt(doubt, member, &why, events);
     }
 
     fn took_contacts(&mut self, first: u16, words: &[u16], now: Uptime, events: &mut Vec<Event>) {
@@ -254,7 +254,7 @@ impl Device {
             self.missed(&why, now, events);
         } else {
             self.answered(now, events);
-            self.doubt(Doubt::Exception(code), usize::MAX, why, events);
+            self.doubt(Doubt::Exception(code), usize::MAX, &why, events);
         }
     }
 
@@ -279,7 +279,7 @@ impl Device {
                     register.address,
                     meaning(code)
                 );
-                self.doubt(Doubt::Missing(member), member, why, events);
+                self.doubt(Doubt::Missing(member), member, &why, events);
             }
         }
     }
@@ -299,7 +299,7 @@ impl Device {
         task.due = now.after(if failures == 1 { Seconds(next.0.min(task.period.0)) } else { next });
         if failures == UNANSWERED_TOLERATED && self.health.answers() {
             let why = format!("{asked} stays unanswered ({why}), while other requests are answered");
-            self.doubt(Doubt::Unanswered, usize::MAX - 1, why, events);
+            self.doubt(Doubt::Unanswered, usize::MAX - 1, &why, events);
             self.forget_contacts(what, now, events);
         }
     }
@@ -343,10 +343,10 @@ impl Device {
             What::Contacts { .. } => usize::MAX,
         };
         let why = format!("asked {}; exception {code:#04X} ({}) came", self.describe(what), meaning(code));
-        self.doubt(Doubt::Exception(code), about, why, events);
+        self.doubt(Doubt::Exception(code), about, &why, events);
     }
 
-    fn doubt(&mut self, doubt: Doubt, about: usize, why: String, events: &mut Vec<Event>) {
+    fn doubt(&mut self, doubt: Doubt, about: usize, why: &str, events: &mut Vec<Event>) {
         if self.doubts.raise(doubt, about) {
             let why = format!("{} (unit {}): {why}", self.settings.name, self.settings.unit);
             events.push(Event::Doubtful { device: self.settings.id, why });
