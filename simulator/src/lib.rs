@@ -6,6 +6,7 @@
 //! - [`wire`]: Modbus TCP and RTU, with faults.
 //! - [`home`]: a home that runs in this process.
 //! - [`lockstep`]: simulator and hub in step.
+//! - `series`: Parquet files of simulated homes (feature `series`).
 //!
 //! Nothing of the hub's own estimates is used here, nor its device files.
 
@@ -13,6 +14,8 @@ pub mod device;
 pub mod home;
 pub mod lockstep;
 pub mod plant;
+#[cfg(feature = "series")]
+pub mod series;
 pub mod wire;
 mod world;
 

@@ -139,13 +139,24 @@ async fn play(arguments: &Arguments, plant: Plant) -> anyhow::Result<()> {
     let schedule = Schedule { step: Duration::from_secs(arguments.step), ticks, patience: PATIENCE };
     let hub = tokio::select! {
         result = run_schedule(&home, server.as_ref(), schedule, arguments.speed) => result?,
-        _ = tokio::signal::ctrl_c() => {
-            eprintln!("interrupted; the summary covers what was run");
+        result = asked_to_end() => {
+            result?;
+            eprintln!("asked to end; the summary covers what was run");
             None
         }
     };
     let report = Report { home: home.summary(schedule.step), hub };
     println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}
+
+/// Returns on Ctrl-C or SIGTERM.
+async fn asked_to_end() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
     Ok(())
 }
 
