@@ -56,8 +56,9 @@ pub struct HomeOptions {
 }
 
 impl HomeOptions {
-    /// Eight devices on four buses, as a home might have them: two serial lines, a gateway, a GX device.
-    pub fn eight_devices(dir: Option<PathBuf>) -> Self {
+    /// Nine devices on four buses, as a home might have them: two serial lines, a gateway, a GX device
+    /// with three services.
+    pub fn usual(dir: Option<PathBuf>) -> Self {
         use Model::{
             AlgodueUem, EastronSdm120, EastronSdm630, EpeverTracer3210a, RelayBoard8, VictronBattery,
             VictronSolarCharger, VictronSystem, XyMd02,
@@ -73,6 +74,15 @@ impl HomeOptions {
             ),
         ];
         Self { buses, dir, burst_pause: Duration::from_millis(20) }
+    }
+
+    /// The same buses, all reached over TCP: without the silences of a serial line, a run is faster.
+    #[must_use]
+    pub fn over_tcp(mut self) -> Self {
+        for bus in &mut self.buses {
+            bus.transport = Transport::Tcp;
+        }
+        self
     }
 }
 

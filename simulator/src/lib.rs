@@ -5,6 +5,7 @@
 //! - [`device`]: what each device answers.
 //! - [`wire`]: Modbus TCP and RTU, with faults.
 //! - [`home`]: a home that runs in this process.
+//! - [`hub_config`]: the configuration of a hub that fits it.
 //! - [`lockstep`]: simulator and hub in step.
 //! - `series`: Parquet files of simulated homes (feature `series`).
 //!
@@ -12,6 +13,7 @@
 
 pub mod device;
 pub mod home;
+pub mod hub_config;
 pub mod lockstep;
 pub mod plant;
 #[cfg(feature = "series")]

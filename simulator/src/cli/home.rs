@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use jiff::civil::Date;
 use serde::Serialize;
 use sunkeep_simulator::home::{BusAddress, HomeOptions, RunningHome};
+use sunkeep_simulator::hub_config::{HubOptions, hub_toml};
 use sunkeep_simulator::lockstep::{Schedule, Server};
 use sunkeep_simulator::plant::{
     GeneratorRun, HomeSpec, Load, Plant, RecordedHome, Series, SolarHome, Summary,
@@ -36,7 +37,7 @@ pub(super) struct Arguments {
     /// Simulated length of a step, s.
     #[arg(long, default_value_t = 60)]
     step: u64,
-    /// Folder for home.json and the links to serial lines; made if it is missing.
+    /// Folder for home.json, hub.toml and the links to serial lines; made if it is missing.
     #[arg(long)]
     dir: PathBuf,
     /// Advance in step with a hub that connects to this port of 127.0.0.1 (0: any free port).
@@ -48,6 +49,15 @@ pub(super) struct Arguments {
     /// A generator or hand-switched charger: START,HOURS,WATTS, with START in hours after the beginning.
     #[arg(long, value_name = "START,HOURS,WATTS", conflicts_with = "site")]
     generator: Vec<String>,
+    /// Reach all buses over TCP: without the silences of serial lines, a run is faster.
+    #[arg(long)]
+    tcp: bool,
+    /// Address and port of the page in hub.toml.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    page: String,
+    /// PIN of the page in hub.toml.
+    #[arg(long)]
+    pin: Option<String>,
     /// How long a device pauses within an answer that comes in two bursts, ms.
     #[arg(long, default_value_t = 20)]
     burst_pause: u64,
@@ -126,7 +136,10 @@ async fn play(arguments: &Arguments, plant: Plant) -> anyhow::Result<()> {
     let dir = &arguments.dir;
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
     let dir = dir.canonicalize().with_context(|| format!("cannot find the folder {}", dir.display()))?;
-    let mut options = HomeOptions::eight_devices(Some(dir.clone()));
+    let mut options = HomeOptions::usual(Some(dir.clone()));
+    if arguments.tcp {
+        options = options.over_tcp();
+    }
     options.burst_pause = Duration::from_millis(arguments.burst_pause.min(1000));
     let home = RunningHome::start(plant, &options).await?;
     let server = match arguments.lockstep {
@@ -189,7 +202,15 @@ fn describe(
         buses: home.buses(),
         loads,
     };
-    // Renamed into place, so that whoever waits for the file never reads half of it.
+    let hub = HubOptions {
+        page: arguments.page.clone(),
+        pin: arguments.pin.clone(),
+        journal: dir.join("journal.sqlite").display().to_string(),
+    };
+    let config = home.with_plant(|plant| hub_toml(plant, home.buses(), &hub))?;
+    std::fs::write(dir.join("hub.toml"), config)
+        .with_context(|| format!("cannot write hub.toml in {}", dir.display()))?;
+    // Last, and renamed into place, so that whoever waits for the file never reads half of it.
     let (file, half) = (dir.join("home.json"), dir.join("home.json.new"));
     std::fs::write(&half, serde_json::to_vec_pretty(&description)?)
         .and_then(|()| std::fs::rename(&half, &file))

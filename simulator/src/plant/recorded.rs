@@ -249,6 +249,11 @@ impl RecordedHome {
         self.zone.name()
     }
 
+    /// Greatest power the panels could deliver in the series, W.
+    pub fn greatest_pv(&self) -> f64 {
+        self.series.rows.iter().map(|row| row.pv).fold(0.0, f64::max)
+    }
+
     /// Capacity of the battery, Wh.
     pub fn battery_wh(&self) -> f64 {
         self.series.battery_wh
