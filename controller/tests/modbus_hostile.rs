@@ -94,6 +94,11 @@ async fn an_adapter_that_hands_back_what_was_sent_confirms_nothing() {
     let mut bus =
         bus(sunkeep::modbus::LineSettings::Rtu(line), vec![device(1, &file, &["a", "pair"], 1.0), relays]);
     assert_eq!(contacts(&bus.write(Output(0), true, Uptime(0)).await, 0), [None]);
+    assert_eq!(
+        count(&peer.log, |_| true),
+        1,
+        "the echo was not taken for a confirmation that is to be read back"
+    );
     let events = drive(&mut bus, 0, 4).await;
     assert_eq!(values(&events, 10), [A; 4]);
     assert_eq!(contacts(&events, 0), [], "it was never read");

@@ -238,6 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn the_confirmation_of_another_write_is_not_the_reply() {
+        let expected = Expected::of(&framed(&[1, 5, 0, 3, 0xFF, 0])).unwrap();
+        for other in [[1, 5, 0, 4, 0xFF, 0], [1, 5, 0, 3, 0, 0]] {
+            let mut hunter = Hunter::default();
+            hunter.push(&framed(&other));
+            assert_eq!(hunter.find(&expected), None, "{other:02X?}");
+        }
+    }
+
+    #[test]
     fn own_echo_of_a_write_is_not_its_confirmation() {
         let request = framed(&[1, 5, 0, 0, 0xFF, 0]);
         let expected = Expected::of(&request).unwrap();
