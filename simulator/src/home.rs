@@ -1,9 +1,8 @@
 //! A home in this process: a plant, its buses, and the handles by which a test or a command holds them.
 
 use core::time::Duration;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -127,7 +126,9 @@ pub enum StartError {
 pub struct RunningHome {
     world: Shared,
     buses: Vec<BusAddress>,
-    tasks: Vec<AbortHandle>,
+    burst_pause: Duration,
+    /// The task of each bus; nothing while it is unplugged.
+    tasks: Mutex<Vec<Option<AbortHandle>>>,
     links: Vec<PathBuf>,
 }
 
@@ -136,64 +137,83 @@ impl RunningHome {
     pub async fn start(plant: Plant, options: &HomeOptions) -> Result<Self, StartError> {
         let units: Vec<_> = options.buses.iter().map(|bus| bus.units.clone()).collect();
         let world = Arc::new(Mutex::new(World::new(plant, &units)));
-        let mut home = Self { world, buses: Vec::new(), tasks: Vec::new(), links: Vec::new() };
+        let mut home = Self {
+            world,
+            buses: Vec::new(),
+            burst_pause: options.burst_pause,
+            tasks: Mutex::new(Vec::new()),
+            links: Vec::new(),
+        };
         for (place, bus) in options.buses.iter().enumerate() {
-            let address = match bus.transport {
-                Transport::Tcp => home.start_tcp(place, bus, options.burst_pause).await?,
-                Transport::Rtu => home.start_rtu(place, bus, options)?,
+            let link = (options.dir.as_ref().filter(|_| bus.transport == Transport::Rtu))
+                .map(|dir| dir.join(&bus.name));
+            let wanted = match bus.transport {
+                Transport::Tcp => "127.0.0.1:0".into(),
+                Transport::Rtu => link.as_ref().map(|link| link.display().to_string()).unwrap_or_default(),
             };
+            let (address, task) = home.plug(place, &bus.name, bus.transport, &wanted).await?;
+            home.with_tasks(|tasks| tasks.push(Some(task)));
+            home.links.extend(link);
             let units = bus.units.iter().map(|(unit, model)| UnitAddress { unit: *unit, model: *model });
-            home.buses.push(BusAddress {
-                name: bus.name.clone(),
-                transport: bus.transport,
-                address,
-                units: units.collect(),
-            });
+            let (name, transport) = (bus.name.clone(), bus.transport);
+            home.buses.push(BusAddress { name, transport, address, units: units.collect() });
         }
         Ok(home)
     }
 
-    async fn start_tcp(
-        &mut self,
-        place: usize,
-        bus: &BusSpec,
-        pause: Duration,
-    ) -> Result<String, StartError> {
-        let failed = |what: &'static str| {
-            let bus = bus.name.clone();
-            move |source| StartError::Bus { bus, what, source }
-        };
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = TcpListener::bind(any).await.map_err(failed("listening on 127.0.0.1"))?;
-        let address = listener.local_addr().map_err(failed("asking for the port"))?;
-        let world = Arc::clone(&self.world);
-        let task = tokio::spawn(tcp::serve(listener, world, place, pause));
-        self.tasks.push(task.abort_handle());
-        Ok(address.to_string())
+    fn with_tasks<T>(&self, change: impl FnOnce(&mut Vec<Option<AbortHandle>>) -> T) -> T {
+        change(&mut self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn start_rtu(
-        &mut self,
+    /// Opens bus number `place` at the wanted address and serves it. A serial line without a wanted address
+    /// is found under the system's own name.
+    async fn plug(
+        &self,
         place: usize,
-        bus: &BusSpec,
-        options: &HomeOptions,
-    ) -> Result<String, StartError> {
+        name: &str,
+        transport: Transport,
+        wanted: &str,
+    ) -> Result<(String, AbortHandle), StartError> {
         let failed = |what: &'static str| {
-            let bus = bus.name.clone();
+            let bus = name.to_owned();
             move |source| StartError::Bus { bus, what, source }
         };
-        let pty = Arc::new(Pty::open().map_err(failed("opening a pseudo-terminal"))?);
-        let mut path = pty.path().to_path_buf();
-        if let Some(dir) = &options.dir {
-            let link = dir.join(&bus.name);
-            remove_link(&link).map_err(failed("removing an old link"))?;
-            std::os::unix::fs::symlink(&path, &link).map_err(failed("linking the pseudo-terminal"))?;
-            self.links.push(link.clone());
-            path = link;
+        let (world, pause) = (Arc::clone(&self.world), self.burst_pause);
+        if transport == Transport::Tcp {
+            let listener = TcpListener::bind(wanted).await.map_err(failed("listening on 127.0.0.1"))?;
+            let address = listener.local_addr().map_err(failed("asking for the port"))?;
+            let task = tokio::spawn(tcp::serve(listener, world, place, pause));
+            return Ok((address.to_string(), task.abort_handle()));
         }
-        let task = tokio::spawn(serial::serve(pty, Arc::clone(&self.world), place, options.burst_pause));
-        self.tasks.push(task.abort_handle());
-        Ok(path.display().to_string())
+        let pty = Arc::new(Pty::open().map_err(failed("opening a pseudo-terminal"))?);
+        let mut address = pty.path().display().to_string();
+        if !wanted.is_empty() {
+            remove_link(Path::new(wanted)).map_err(failed("removing an old link"))?;
+            std::os::unix::fs::symlink(pty.path(), wanted).map_err(failed("linking the pseudo-terminal"))?;
+            wanted.clone_into(&mut address);
+        }
+        let task = tokio::spawn(serial::serve(pty, world, place, pause));
+        Ok((address, task.abort_handle()))
+    }
+
+    /// Pulls a bus out: a TCP bus refuses connections, a serial line hangs up. Whether there is such a bus.
+    pub fn unplug(&self, bus: &str) -> bool {
+        let Some(place) = self.buses.iter().position(|it| it.name == bus) else { return false };
+        if let Some(task) = self.with_tasks(|tasks| tasks[place].take()) {
+            task.abort();
+        }
+        true
+    }
+
+    /// Plugs a bus in again, at the same address; a serial line only where it has a link in the home's
+    /// folder. Whether there is such a bus.
+    pub async fn replug(&self, bus: &str) -> Result<bool, StartError> {
+        let Some(place) = self.buses.iter().position(|it| it.name == bus) else { return Ok(false) };
+        self.unplug(bus);
+        let found = &self.buses[place];
+        let (_, task) = self.plug(place, bus, found.transport, &found.address).await?;
+        self.with_tasks(|tasks| tasks[place] = Some(task));
+        Ok(true)
     }
 
     /// Where the buses are found.
@@ -209,6 +229,15 @@ impl RunningHome {
     /// Gives a unit a fault, or takes it away. Whether there is such a unit.
     pub fn set_fault(&self, bus: &str, unit: u8, fault: Fault) -> bool {
         self.unit(bus, unit, |it| it.fault = fault).is_some()
+    }
+
+    /// Gives every unit of a bus a fault, or takes it away. Whether there is such a bus.
+    pub fn set_bus_fault(&self, bus: &str, fault: Fault) -> bool {
+        let place = self.buses.iter().position(|it| it.name == bus);
+        if let Some(place) = place {
+            lock(&self.world).buses[place].iter_mut().for_each(|unit| unit.fault = fault);
+        }
+        place.is_some()
     }
 
     /// What passed between a bus and one of its units so far.
@@ -271,9 +300,7 @@ fn remove_link(link: &Path) -> std::io::Result<()> {
 
 impl Drop for RunningHome {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.with_tasks(|tasks| tasks.iter().flatten().for_each(AbortHandle::abort));
         for link in &self.links {
             // A link that somebody removed already is gone all the same.
             let _ = std::fs::remove_file(link);

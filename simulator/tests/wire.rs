@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{Line, Tcp, bus, crc, now, read, start};
 use sunkeep_simulator::Fault;
 use sunkeep_simulator::device::Model;
-use sunkeep_simulator::home::{RunningHome, Transport};
+use sunkeep_simulator::home::{HomeOptions, RunningHome, Transport};
 
 /// Runs a blocking master against a home.
 async fn against<T: Send + 'static>(
@@ -242,4 +242,39 @@ async fn many_requests_arrive_in_one_piece_and_all_are_answered() {
     })
     .await;
     assert_eq!(home.traffic("bus", 3).expect("the unit").answers, 50);
+}
+
+#[tokio::test]
+async fn a_bus_is_pulled_out_and_plugged_in_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut options = HomeOptions::usual(Some(dir.path().to_path_buf()));
+    options.burst_pause = Duration::from_millis(5);
+    let home = Arc::new(RunningHome::start(common::plant(), &options).await.expect("a home"));
+    let (tcp, rtu) =
+        (home.address("gx").expect("gx").to_owned(), home.address("rs485-1").expect("rs485").to_owned());
+    let mut line = Line::open(&rtu);
+    let mut master = Tcp::connect(&tcp);
+    let asked = tokio::task::spawn_blocking(move || {
+        let both = (line.ask(&read(2, 4, 1, 2)).is_some(), master.ask(&read(100, 3, 840, 1)).is_some());
+        (both, line, master)
+    });
+    let (both, line, mut master) = asked.await.expect("the master");
+    assert_eq!(both, (true, true));
+    assert!(home.unplug("gx") && home.unplug("rs485-1") && !home.unplug("none"));
+    let address = tcp.clone();
+    tokio::task::spawn_blocking(move || {
+        assert!(line.hung_up(), "a line that was pulled out says so");
+        assert!(master.receive().is_none());
+        assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens");
+    })
+    .await
+    .expect("the master");
+    assert!(home.replug("gx").await.expect("the same port") && home.replug("rs485-1").await.expect("a line"));
+    tokio::task::spawn_blocking(move || {
+        assert!(Line::open(&rtu).ask(&read(2, 4, 1, 2)).is_some());
+        assert!(Tcp::connect(&tcp).ask(&read(100, 3, 840, 1)).is_some());
+    })
+    .await
+    .expect("the master");
+    assert!(home.set_bus_fault("gx", Fault::Dead) && !home.set_bus_fault("none", Fault::Dead));
 }

@@ -12,6 +12,7 @@ mod ledger;
 mod panels;
 mod readings;
 mod recorded;
+mod recording;
 mod solar_home;
 pub mod sun;
 mod weather;
@@ -25,7 +26,8 @@ pub use home_spec::{GeneratorRun, HomeSpec};
 pub use ledger::{Ledger, Summary, TierEnergy};
 pub use panels::ArraySpec;
 pub use readings::Readings;
-pub use recorded::{RecordedHome, Row, Series, SeriesError};
+pub use recorded::RecordedHome;
+pub use recording::{Row, Series, SeriesError};
 pub use solar_home::{HomeError, SolarHome};
 pub use weather::Climate;
 

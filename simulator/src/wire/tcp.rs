@@ -8,7 +8,8 @@ use core::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use super::fault::{BABBLE, Fault};
 use super::pdu::{Exception, Request};
@@ -29,16 +30,16 @@ pub(crate) async fn serve(
     bus: usize,
     pause: Duration,
 ) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
     loop {
+        if connections.len() >= MOST_CONNECTIONS {
+            // A connection that broke is the hub's affair; it will open another.
+            let _ = connections.join_next().await;
+        }
         let (stream, _) = listener.accept().await?;
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
-        let world = Arc::clone(&world);
-        tokio::spawn(async move {
-            // A connection that breaks is the hub's affair; it will open another.
-            let _ = connection(stream, world, bus, pause).await;
-            drop(place);
-        });
+        while connections.try_join_next().is_some() {}
+        connections.spawn(connection(stream, Arc::clone(&world), bus, pause));
     }
 }
 

@@ -143,6 +143,12 @@ impl Line {
         self.pieces(Duration::from_millis(300)).into_iter().flat_map(|(_, bytes)| bytes).collect()
     }
 
+    /// Whether the line ends within a second.
+    pub(crate) fn hung_up(&self) -> bool {
+        self.arrived.recv_timeout(Duration::from_secs(1))
+            == Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
+    }
+
     /// Everything that arrives within `span`, however busy the line.
     pub(crate) fn arrivals(&self, span: Duration) -> Vec<u8> {
         let end = now() + span;
