@@ -4,10 +4,18 @@
 //! Nothing here reads a clock, a file or a socket. Hub, training and fleet share this code, so that a
 //! feature means the same wherever it is computed.
 
+pub mod baseline;
+pub mod contract;
+pub mod day_grid;
 pub mod battery;
 pub mod forecast;
 pub mod history;
+pub mod load_features;
 pub mod pv;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod quantity;
+mod sample;
 pub mod sun;
+pub mod tally;
 pub mod time;

@@ -1,1 +1,14 @@
-//! Offline training of forecast models.
+//! Offline training of forecast models: measured series, rows of features, fit, ONNX file, backtest.
+//!
+//! Features, baselines and inference are those of `sunkeep-models`: what is fitted here is what a hub
+//! runs. Nothing here knows a signing key.
+
+pub mod backtest;
+pub mod bundle;
+pub mod load_fit;
+pub mod onnx_file;
+pub mod quantile_fit;
+pub mod scores;
+pub mod series;
+pub mod series_file;
+pub mod table;

@@ -1,2 +1,181 @@
-//! Trains forecast models offline.
-fn main() {}
+//! `sunkeep-train`: trains and backtests the forecast models of a hub.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use sunkeep_models::contract::ModelScore;
+use sunkeep_models::time::{Slot, Zone};
+use sunkeep_training::backtest::{MethodScore, Set, Step, backtest, rows_before, tables};
+use sunkeep_training::bundle::Bundle;
+use sunkeep_training::load_fit::fit_load;
+use sunkeep_training::series_file::read_series;
+
+/// Trains and backtests the forecast models of a hub.
+#[derive(Parser)]
+#[command(version)]
+struct Command {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Trains the load model and writes load.onnx and model.toml.
+    Load(LoadArguments),
+    /// Forecasts the last fifth of the days of a file, as a hub would have, and scores the forecasts.
+    #[command(subcommand)]
+    Backtest(BacktestTask),
+}
+
+#[derive(Args)]
+struct LoadArguments {
+    /// Parquet files with the columns timestamp (start of the interval), site, load_w (mean W).
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE.parquet")]
+    data: Vec<PathBuf>,
+    /// Time zone of each file, in the same order, or one for all; it says where days begin.
+    #[arg(long, num_args = 1.., default_value = "UTC", value_name = "ZONE")]
+    timezone: Vec<String>,
+    /// Folder for the model.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Version of the model; counts up with every one that is published.
+    #[arg(long, default_value_t = 1)]
+    model_version: u32,
+}
+
+#[derive(Subcommand)]
+enum BacktestTask {
+    /// The load model, fitted to the earlier part of the file alone.
+    Load(BacktestArguments),
+}
+
+#[derive(Args)]
+struct BacktestArguments {
+    /// Parquet file with the columns timestamp (start of the interval), site, load_w (mean W).
+    file: PathBuf,
+    /// Time zone of the sites; it says where days begin.
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    timezone: String,
+    /// Forecasts as CSV: site, issued_at, timestamp, p10, p50, p90.
+    #[arg(long, value_name = "FORECASTS.csv")]
+    out: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse().task {
+        Task::Load(arguments) => train_load(&arguments),
+        Task::Backtest(BacktestTask::Load(arguments)) => backtest_load(&arguments),
+    }
+}
+
+fn train_load(arguments: &LoadArguments) -> anyhow::Result<()> {
+    let (files, zones) = (&arguments.data, &arguments.timezone);
+    if zones.len() != 1 && zones.len() != files.len() {
+        bail!("{} time zones for {} files, expected one for each or one for all", zones.len(), files.len());
+    }
+    let sets: Vec<Set> = files
+        .iter()
+        .zip(zones.iter().cycle())
+        .map(|(file, zone)| read_set(file, zone))
+        .collect::<anyhow::Result<_>>()?;
+    let progress = progress();
+    progress.set_message("backtest");
+    let found = backtest(&sets, &progress)?;
+    print_scores(&progress, &found.scores);
+    progress.set_message("rows");
+    let rows = rows_before(&tables(&sets, &progress), &vec![Slot(i64::MAX); sets.len()]);
+    progress.set_message("fit");
+    let weights = fit_load(&rows, &progress)?;
+    let mut bundle = Bundle::of(&weights, &rows, &sets, found.scores.iter().map(model_score).collect())?;
+    bundle.contract.version = arguments.model_version;
+    let agreement = bundle.check_agreement(&weights, &rows)?;
+    bundle.write(&arguments.out)?;
+    progress.finish_and_clear();
+    println!(
+        "linfa and tract agree on {} rows to {:.1e}; {} bytes written to {}",
+        agreement.rows,
+        agreement.largest,
+        bundle.onnx.len(),
+        arguments.out.display()
+    );
+    Ok(())
+}
+
+fn backtest_load(arguments: &BacktestArguments) -> anyhow::Result<()> {
+    let sets = [read_set(&arguments.file, &arguments.timezone)?];
+    let progress = progress();
+    progress.set_message("backtest");
+    let found = backtest(&sets, &progress)?;
+    write_steps(&arguments.out, &found.steps)
+        .with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
+    print_scores(&progress, &found.scores);
+    progress.finish_and_clear();
+    Ok(())
+}
+
+fn read_set(file: &Path, zone: &str) -> anyhow::Result<Set> {
+    let zone = Zone::named(zone)?;
+    let read = read_series(file)?;
+    let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    eprintln!(
+        "{}: {} sites; masked: {} missing, {} negative, {} absurd, {} repeated",
+        file.display(),
+        read.series.len(),
+        read.masked.missing,
+        read.masked.negative,
+        read.masked.absurd,
+        read.masked.repeated
+    );
+    Ok(Set { name, zone, series: read.series })
+}
+
+fn progress() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg:10} {bar:40} {percent:>3} % {elapsed} (left: {eta})")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+fn print_scores(progress: &ProgressBar, scores: &[MethodScore]) {
+    progress.suspend(|| {
+        println!(
+            "{:20} {:18} {:>7} {:>8} {:>9} {:>7}",
+            "set", "method", "nMAE", "pinball", "coverage", "daily"
+        );
+        for MethodScore { set, method, score } in scores {
+            println!(
+                "{set:20} {method:18} {:7.4} {:8.4} {:9.3} {:7.4}",
+                score.nmae, score.pinball, score.coverage, score.daily
+            );
+        }
+    });
+}
+
+fn model_score(score: &MethodScore) -> ModelScore {
+    let rounded = |value: f64| ((value * 1e4).round() / 1e4) as f32;
+    ModelScore {
+        set: score.set.clone(),
+        method: score.method.clone(),
+        nmae: rounded(score.score.nmae),
+        pinball: rounded(score.score.pinball),
+        coverage: rounded(score.score.coverage),
+    }
+}
+
+fn write_steps(file: &Path, steps: &[Step]) -> anyhow::Result<()> {
+    let mut csv = csv::Writer::from_writer(std::io::BufWriter::new(File::create(file)?));
+    csv.write_record(["site", "issued_at", "timestamp", "p10", "p50", "p90"])?;
+    for step in steps {
+        let time = |unix| Ok::<_, jiff::Error>(jiff::Timestamp::from_second(unix)?.to_string());
+        let [p10, p50, p90] = step.quantiles.map(|watts| watts.to_string());
+        csv.write_record([&step.site, &time(step.issued)?, &time(step.time)?, &p10, &p50, &p90])?;
+    }
+    csv.into_inner().map_err(|error| error.into_error())?.flush()?;
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! A model ready to ship: the ONNX file with its contract, and the proof that it answers as it was fitted.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use sunkeep_models::contract::{
+    Contract, ContractError, FileFacts, Golden, Kind, ModelScore, QUANTILES, Training,
+};
+use sunkeep_models::forecast::ForecastError;
+use sunkeep_models::load_features::{WIDTH, feature_hash};
+use sunkeep_models::onnx::{OnnxForecaster, sha256_hex};
+use sunkeep_models::time::{HORIZON, SLOTS_PER_DAY};
+
+use crate::backtest::Set;
+use crate::load_fit::LoadWeights;
+use crate::onnx_file::{input, onnx_bytes, output};
+use crate::table::SlotRows;
+
+/// Name of the ONNX file in its folder.
+pub const ONNX_FILE: &str = "load.onnx";
+/// Name of the contract in its folder.
+pub const CONTRACT_FILE: &str = "model.toml";
+/// Golden vectors of a model.
+const GOLDEN_ROWS: usize = 8;
+/// How far tract may lie from the fitted weights, over one plus the size of the answer: the rounding of
+/// 32-bit floats summed over a row.
+pub const AGREEMENT: f64 = 2e-5;
+
+/// The ONNX file and its contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// The file.
+    pub onnx: Vec<u8>,
+    /// What it promises.
+    pub contract: Contract,
+}
+
+/// How closely tract reproduced the fit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Agreement {
+    /// Rows compared.
+    pub rows: usize,
+    /// Largest difference, over one plus the size of the answer.
+    pub largest: f64,
+}
+
+/// Why there is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The model does not pass the checks of a hub.
+    #[error("the fitted model would be refused by a hub: {0}")]
+    Contract(#[from] ContractError),
+    /// It cannot be run.
+    #[error("the fitted model does not run: {0}")]
+    Run(#[from] ForecastError),
+    /// The file answers otherwise than the weights it was made of.
+    #[error(
+        "row {row} of slot {slot} of the day: tract answers {found:?}, the fitted weights {expected:?}; \
+         nothing was written"
+    )]
+    Disagreement {
+        /// Slot of the day.
+        slot: usize,
+        /// Row among those of the slot.
+        row: usize,
+        /// What tract answers.
+        found: [f32; 3],
+        /// What the weights answer.
+        expected: [f64; 3],
+    },
+    /// It cannot be written.
+    #[error("{}: {source}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Bundle {
+    /// Makes a bundle of fitted weights; `rows` are those they were fitted to, of which some become golden
+    /// vectors.
+    pub fn of(
+        weights: &LoadWeights,
+        rows: &[SlotRows],
+        sets: &[Set],
+        scores: Vec<ModelScore>,
+    ) -> Result<Self, BundleError> {
+        let onnx = onnx_bytes(weights);
+        let slots = || rows.iter().flat_map(|rows| &rows.slots);
+        let day = |slot: Option<_>| slot.map_or_else(String::new, day_of);
+        let contract = Contract {
+            kind: Kind::Load,
+            version: 1,
+            feature_hash: feature_hash(),
+            horizon: HORIZON,
+            quantiles: QUANTILES.to_vec(),
+            least_controller: env!("CARGO_PKG_VERSION").into(),
+            file: FileFacts { bytes: onnx.len(), sha256: sha256_hex(&onnx) },
+            input: input(),
+            output: output(),
+            training: Training {
+                first_day: day(slots().min()),
+                last_day: day(slots().max()),
+                sites: sets.iter().map(|set| set.series.len()).sum(),
+                rows: weights.rows,
+                scores,
+            },
+            golden: golden(weights, rows),
+        };
+        contract.check()?;
+        Ok(Self { onnx, contract })
+    }
+
+    /// Loads it as a hub would.
+    pub fn load(&self) -> Result<OnnxForecaster, BundleError> {
+        Ok(OnnxForecaster::load(&self.contract.to_toml()?, &self.onnx)?)
+    }
+
+    /// Runs every row through tract and compares the answers with those of the fitted weights.
+    pub fn check_agreement(
+        &self,
+        weights: &LoadWeights,
+        rows: &[SlotRows],
+    ) -> Result<Agreement, BundleError> {
+        let model = self.load()?;
+        let mut agreement = Agreement { rows: 0, largest: 0.0 };
+        for (slot, rows) in rows.iter().enumerate() {
+            for (batch, features) in rows.features.chunks(HORIZON * WIDTH).enumerate() {
+                let mut padded = features.to_vec();
+                padded.resize(HORIZON * WIDTH, 0.0);
+                let answers = model.answer(&padded)?;
+                for (place, (row, found)) in features.chunks_exact(WIDTH).zip(answers).enumerate() {
+                    let expected = weights.answer(row);
+                    let apart = found.iter().zip(expected).fold(0.0_f64, |apart, (found, expected)| {
+                        apart.max((f64::from(*found) - expected).abs() / (1.0 + expected.abs()))
+                    });
+                    // Written so that NaN disagrees.
+                    if !(apart <= AGREEMENT) {
+                        let row = batch * HORIZON + place;
+                        return Err(BundleError::Disagreement { slot, row, found, expected });
+                    }
+                    agreement.rows += 1;
+                    agreement.largest = agreement.largest.max(apart);
+                }
+            }
+        }
+        Ok(agreement)
+    }
+
+    /// Writes both files into a folder, which is made if need be; the contract comes last.
+    pub fn write(&self, folder: &Path) -> Result<(), BundleError> {
+        let failed = |file: &Path| {
+            let file = file.to_owned();
+            move |source| BundleError::Write { file, source }
+        };
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+        let text = self.contract.to_toml()?;
+        for (name, bytes) in [(ONNX_FILE, self.onnx.as_slice()), (CONTRACT_FILE, text.as_bytes())] {
+            let file = folder.join(name);
+            let part = folder.join(format!("{name}.part"));
+            let mut written = fs::File::create(&part).map_err(failed(&part))?;
+            written.write_all(bytes).and_then(|()| written.sync_all()).map_err(failed(&part))?;
+            fs::rename(&part, &file).map_err(failed(&file))?;
+        }
+        Ok(())
+    }
+}
+
+/// Rows from all over the day with the answers of the weights.
+fn golden(weights: &LoadWeights, rows: &[SlotRows]) -> Vec<Golden> {
+    (0..GOLDEN_ROWS)
+        .filter_map(|place| {
+            let rows = rows.get(place * SLOTS_PER_DAY / GOLDEN_ROWS)?;
+            let row = rows.features.chunks_exact(WIDTH).nth(rows.targets.len() * place / GOLDEN_ROWS)?;
+            let expected = weights.answer(row).map(|answer| answer as f32);
+            Some(Golden { row: row.to_vec(), expected })
+        })
+        .collect()
+}
+
+fn day_of(slot: &sunkeep_models::time::Slot) -> String {
+    let moment = jiff::Timestamp::from_second(slot.start()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    moment.strftime("%Y-%m-%d").to_string()
+}

@@ -1,0 +1,103 @@
+//! A measured series of one site, and how it becomes the 30-minute slots that a hub keeps.
+//!
+//! What file it came from is of no concern here; see `series_file`.
+
+use sunkeep_models::time::{SLOT_SECONDS, Slot};
+
+/// Length of the steps a series may have, s.
+pub const STEPS: [i64; 3] = [900, 1800, 3600];
+
+/// Mean power of one site in regular steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Name of the site.
+    pub site: String,
+    /// Length of a step, s: one of [`STEPS`].
+    pub step: i64,
+    /// Start of the first step, seconds since 1970; a multiple of `step`.
+    pub first: i64,
+    /// Mean power of each step, W; `None` where it was not measured.
+    pub values: Vec<Option<f32>>,
+}
+
+/// The same series in slots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlotSeries {
+    /// Name of the site.
+    pub site: String,
+    /// The first slot.
+    pub first: Slot,
+    /// Mean power of each slot, W; `None` where it was not measured.
+    pub values: Vec<Option<f32>>,
+}
+
+impl Series {
+    /// Start of a step, seconds since 1970.
+    pub fn time(&self, place: usize) -> i64 {
+        self.first + place as i64 * self.step
+    }
+
+    /// Start of the first step after the series, seconds since 1970.
+    pub fn end(&self) -> i64 {
+        self.time(self.values.len())
+    }
+
+    /// Mean power of the step that starts at `time`, W.
+    pub fn at(&self, time: i64) -> Option<f32> {
+        let place = usize::try_from((time - self.first).div_euclid(self.step)).ok()?;
+        self.values.get(place).copied().flatten()
+    }
+
+    /// Brings the series to slots: shorter steps are averaged (over those that were measured), longer ones
+    /// fill each of their slots.
+    pub fn slots(&self) -> SlotSeries {
+        let first = Slot::of(self.first);
+        let count = usize::try_from(Slot::of(self.end() - 1).since(first) + 1).unwrap_or(0);
+        let values = (0..count as i64).map(|place| self.slot_mean(first.plus(place).start())).collect();
+        SlotSeries { site: self.site.clone(), first, values }
+    }
+
+    fn slot_mean(&self, start: i64) -> Option<f32> {
+        let steps = (SLOT_SECONDS / self.step).max(1);
+        let (sum, count) = (0..steps)
+            .filter_map(|place| self.at(start + place * self.step))
+            .fold((0.0, 0), |(sum, count), watts| (sum + watts, count + 1));
+        (count > 0).then(|| sum / count as f32)
+    }
+}
+
+impl SlotSeries {
+    /// Mean power of a slot, W.
+    pub fn get(&self, slot: Slot) -> Option<f32> {
+        let place = usize::try_from(slot.since(self.first)).ok()?;
+        self.values.get(place).copied().flatten()
+    }
+
+    /// The first slot after the series.
+    pub fn end(&self) -> Slot {
+        self.first.plus(self.values.len() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(step: i64, first: i64, values: &[Option<f32>]) -> Series {
+        Series { site: "a".into(), step, first, values: values.to_vec() }
+    }
+
+    #[test]
+    fn quarter_hours_are_averaged_over_those_measured() {
+        let slots = series(900, 900, &[Some(1.0), Some(2.0), Some(4.0), None, Some(8.0), None, None]).slots();
+        assert_eq!(slots.first, Slot(0));
+        assert_eq!(slots.values, [Some(1.0), Some(3.0), Some(8.0), None]);
+    }
+
+    #[test]
+    fn an_hour_fills_both_of_its_slots() {
+        let slots = series(3600, 7200, &[Some(5.0), None]).slots();
+        assert_eq!(slots.first, Slot(4));
+        assert_eq!(slots.values, [Some(5.0), Some(5.0), None, None]);
+    }
+}

@@ -1,0 +1,98 @@
+//! The rows a model is fitted to: features and what came of them, by slot of the day.
+//!
+//! They are made by walking through a series as a hub lives through it: a `SlotHistory` that is filled
+//! slot by slot, and the features of `sunkeep-models` at each issue.
+
+use indicatif::ProgressBar;
+use sunkeep_models::history::SlotHistory;
+use sunkeep_models::load_features::{LoadRows, WIDTH, load_rows};
+use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
+
+use crate::series::SlotSeries;
+
+/// Issues that are taken for fitting from all series together; more data means fewer a day.
+pub const MOST_ISSUES: usize = 10_000;
+
+/// Slots between two issues at least. Prime to the slots of a day, so that issues fall on every slot of it.
+const LEAST_STRIDE: i64 = 7;
+
+/// Rows of one slot of the day.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SlotRows {
+    /// Rows of [`WIDTH`] values, one after the other.
+    pub features: Vec<f32>,
+    /// What was measured, over the level of the site: one for each row.
+    pub targets: Vec<f32>,
+    /// Slot of each target.
+    pub slots: Vec<Slot>,
+}
+
+/// All rows, by slot of the day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// [`SLOTS_PER_DAY`] of them.
+    pub by_slot: Vec<SlotRows>,
+    /// Issues they come from.
+    pub issues: usize,
+}
+
+/// Slots between two issues, for series of this many slots together.
+pub fn stride(slots: usize) -> i64 {
+    let mut stride = LEAST_STRIDE.max((slots / MOST_ISSUES) as i64);
+    while stride % 2 == 0 || stride % 3 == 0 {
+        stride += 1;
+    }
+    stride
+}
+
+/// Makes the rows of all issues of the series of one zone.
+pub fn table(series: &[SlotSeries], zone: &Zone, stride: i64, progress: &ProgressBar) -> Table {
+    let mut table = Table { by_slot: vec![SlotRows::default(); SLOTS_PER_DAY], issues: 0 };
+    for series in series {
+        walk(series, stride, |history, issued| {
+            progress.inc(stride as u64);
+            let Some(rows) = load_rows(history, issued, zone) else { return };
+            table.issues += 1;
+            table.add(series, issued, &rows);
+        });
+    }
+    table
+}
+
+/// Lives through a series: `issue` sees the history as it is at every `stride`-th slot.
+pub fn walk(series: &SlotSeries, stride: i64, mut issue: impl FnMut(&SlotHistory, Slot)) {
+    let mut history = SlotHistory::new();
+    for (place, watts) in series.values.iter().enumerate() {
+        let slot = series.first.plus(place as i64);
+        if slot.0.rem_euclid(stride) == 0 && place > 0 {
+            issue(&history, slot);
+        }
+        history.record(slot, *watts);
+    }
+}
+
+impl Table {
+    fn add(&mut self, series: &SlotSeries, issued: Slot, rows: &LoadRows) {
+        for (lead, row) in rows.values.chunks_exact(WIDTH).enumerate() {
+            let target = issued.plus(lead as i64);
+            let Some(watts) = series.get(target) else { continue };
+            let slot = &mut self.by_slot[row[0] as usize];
+            slot.features.extend_from_slice(row);
+            slot.targets.push(watts / rows.level);
+            slot.slots.push(target);
+        }
+    }
+}
+
+impl SlotRows {
+    /// Copies the rows whose target was measured before `end`.
+    pub fn copy_before(&self, end: Slot, into: &mut Self) {
+        for (place, slot) in self.slots.iter().enumerate() {
+            if *slot < end {
+                into.features.extend_from_slice(&self.features[place * WIDTH..][..WIDTH]);
+                into.targets.push(self.targets[place]);
+                into.slots.push(*slot);
+            }
+        }
+    }
+}
