@@ -1,8 +1,10 @@
 //! `sunkeep-sim home`: one home on Modbus.
 
 use core::time::Duration;
+use std::io::Write;
 use std::path::PathBuf;
 
+use super::tell;
 use anyhow::{Context, bail, ensure};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -154,13 +156,13 @@ async fn play(arguments: &Arguments, plant: Plant) -> anyhow::Result<()> {
         result = run_schedule(&home, server.as_ref(), schedule, arguments.speed) => result?,
         result = asked_to_end() => {
             result?;
-            eprintln!("asked to end; the summary covers what was run");
+            tell("asked to end; the summary covers what was run");
             None
         }
     };
     let report = Report { home: home.summary(schedule.step), hub };
-    println!("{}", serde_json::to_string_pretty(&report)?);
-    Ok(())
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)
+        .context("cannot print the summary")
 }
 
 /// Returns on Ctrl-C or SIGTERM.
@@ -185,10 +187,10 @@ fn describe(
         (plant.zone().to_owned(), plant.loads(), plant.summary(Duration::from_secs(arguments.step)))
     });
     for bus in home.buses() {
-        eprintln!("{:10} {}", bus.name, bus.address);
+        tell(&format!("{:10} {}", bus.name, bus.address));
     }
     if let Some(address) = &lockstep {
-        eprintln!("lock-step  {address}");
+        tell(&format!("lock-step  {address}"));
     }
     let description = Description {
         seed: summary.seed,
@@ -227,14 +229,14 @@ async fn run_schedule(
     let progress = |made: u64| {
         if made.is_multiple_of(ticks_a_day) {
             let readings = home.readings();
-            eprintln!(
+            tell(&format!(
                 "day {:4}  battery {:3.0} % {:6.2} V  sun {:5.0} W  load {:5.0} W",
                 made / ticks_a_day,
                 readings.charge * 100.0,
                 readings.battery_voltage,
                 readings.pv_power,
                 readings.load_power
-            );
+            ));
         }
     };
     if let Some(server) = server {

@@ -4,6 +4,8 @@ mod home;
 #[cfg(feature = "series")]
 mod series;
 
+use std::io::Write;
+
 use clap::{Parser, Subcommand};
 
 /// Simulated solar homes that speak Modbus.
@@ -36,4 +38,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
 fn midnight(day: jiff::civil::Date, zone: &str) -> anyhow::Result<i64> {
     let zone = jiff::tz::TimeZone::get(zone)?;
     Ok(day.to_zoned(zone)?.timestamp().as_second())
+}
+
+/// Tells a person how it goes. That nobody listens is no reason to stop.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -44,6 +44,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         seed: arguments.seed,
         start_unix: super::midnight(arguments.start, "UTC")?,
     };
-    write(spec, &arguments.out, |done| eprintln!("home {done} of {}", arguments.homes))?;
+    write(spec, &arguments.out, |done| super::tell(&format!("home {done} of {}", arguments.homes)))?;
     Ok(())
 }
