@@ -1,0 +1,325 @@
+//! A block: a keyframe (the state before its first cycle), the inputs of its cycles as columns, what was
+//! decided where something changed, and a digest over every decision. Packed, checked, and unpacked again;
+//! who stores it, and when a block ends, is not said here.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use sunkeep_core::image::{Reading, Request};
+use sunkeep_core::{Decision, Plan, ProcessImage, State};
+use sunkeep_models::time::{Uptime, WallTime};
+
+use super::column::Columns;
+
+/// Cycles in a block at the most.
+pub(super) const MAX_CYCLES: usize = 1024;
+/// Bytes of a block at the most, before it is compressed: what a reader is willing to unpack.
+const MAX_BYTES: usize = 16 << 20;
+/// How hard to compress, of 10. Higher levels cost time and gain less than a hundredth here.
+const EFFORT: u8 = 7;
+
+/// First half of a SHA-256.
+pub(super) type Check = [u8; 16];
+
+/// A finished block on its way to the disk.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Block {
+    pub(super) head: Head,
+    /// Cycles in it.
+    pub(super) cycles: u32,
+    /// Loads that were switched in it.
+    pub(super) changes: u32,
+    /// Wall clock of the last cycle, seconds since 1970.
+    pub(super) unix: Option<i64>,
+    /// Compressed [`Content`].
+    pub(super) data: Vec<u8>,
+    pub(super) check: Check,
+}
+
+/// What places a block; the check covers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    pub(super) seq: u64,
+    pub(super) boot: u32,
+    pub(super) first: Uptime,
+    pub(super) last: Uptime,
+}
+
+/// What is inside. Lists of pairs hold the cycle's place in the block and what is new in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Content {
+    before: State,
+    /// Time from each cycle to the one before, ms; the first counts from 0.
+    elapsed: Vec<u64>,
+    readings: Columns,
+    loads: u16,
+    wall: Vec<(u32, Option<WallTime>)>,
+    utc_offset: Vec<(u32, i32)>,
+    requests: Vec<(u32, Vec<Request>)>,
+    plan: Vec<(u32, Option<Plan>)>,
+    decisions: Vec<(u32, Decision)>,
+    digest: Check,
+}
+
+/// A block being built.
+#[derive(Debug)]
+pub(super) struct Draft {
+    before: State,
+    images: Vec<ProcessImage>,
+    decisions: Vec<(u32, Decision)>,
+    digest: DecisionDigest,
+}
+
+/// A block taken apart again.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cycles {
+    /// The state before the first cycle.
+    pub(super) before: State,
+    pub(super) images: Vec<ProcessImage>,
+    /// Decisions that changed something, by the place of their cycle.
+    pub(super) decisions: Vec<(u32, Decision)>,
+    /// Over every decision of the block.
+    pub(super) digest: Check,
+}
+
+/// Why a block cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("its bytes do not unpack to the {MAX_BYTES} bytes a block may have: damaged")]
+    Compressed,
+    #[error("its check does not fit its content: damaged")]
+    Check,
+    #[error("its content is no block of this version")]
+    Content,
+}
+
+/// Running digest over decisions.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DecisionDigest(Sha256);
+
+impl DecisionDigest {
+    pub(super) fn add(&mut self, decision: &Decision) {
+        // Encoding numbers and lists into memory cannot fail; an empty encoding would show as a mismatch.
+        self.0.update(postcard::to_stdvec(decision).unwrap_or_default());
+    }
+
+    pub(super) fn finish(&self) -> Check {
+        half(self.0.clone())
+    }
+}
+
+fn half(sha: Sha256) -> Check {
+    let mut check = [0; 16];
+    check.copy_from_slice(&sha.finalize()[..16]);
+    check
+}
+
+impl Draft {
+    pub(super) fn new(before: State) -> Self {
+        Self { before, images: Vec::new(), decisions: Vec::new(), digest: DecisionDigest::default() }
+    }
+
+    pub(super) fn add(&mut self, image: &ProcessImage, decision: &Decision) {
+        if !decision.changes.is_empty() {
+            self.decisions.push((self.images.len() as u32, decision.clone()));
+        }
+        self.digest.add(decision);
+        self.images.push(image.clone());
+    }
+
+    /// Whether this cycle goes on where the block stands: same settings, and the state that its last cycle
+    /// left behind.
+    pub(super) fn continues(&self, before: &State, image: &ProcessImage) -> bool {
+        self.images.last().is_none_or(|last| {
+            before.settings == self.before.settings
+                && before.last == Some(last.now)
+                && image.loads.len() == last.loads.len()
+                && image.now >= last.now
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    pub(super) fn first(&self) -> Option<Uptime> {
+        self.images.first().map(|image| image.now)
+    }
+
+    pub(super) fn last(&self) -> Option<&ProcessImage> {
+        self.images.last()
+    }
+
+    /// Packs it; `None` when nothing is in it.
+    pub(super) fn finish(self, seq: u64, boot: u32) -> Option<Block> {
+        let changes = self.decisions.iter().map(|(_, decision)| decision.changes.len() as u32).sum();
+        let cycles = Cycles {
+            before: self.before,
+            images: self.images,
+            decisions: self.decisions,
+            digest: self.digest.finish(),
+        };
+        cycles.pack(seq, boot, changes)
+    }
+}
+
+impl Cycles {
+    fn pack(self, seq: u64, boot: u32, changes: u32) -> Option<Block> {
+        let (first, last) = (self.images.first()?.now, self.images.last()?);
+        let head = Head { seq, boot, first, last: last.now };
+        let (cycles, unix) = (self.images.len() as u32, last.wall.map(|wall| wall.unix));
+        let raw = postcard::to_stdvec(&self.content()?).ok()?;
+        let check = check(head, &raw);
+        let data = miniz_oxide::deflate::compress_to_vec(&raw, EFFORT);
+        Some(Block { head, cycles, changes, unix, data, check })
+    }
+
+    fn content(self) -> Option<Content> {
+        let images = &self.images;
+        let cycles: Vec<Uptime> = images.iter().map(|image| image.now).collect();
+        let readings: Vec<Option<Reading>> = images.iter().flat_map(ProcessImage::readings).collect();
+        let mut before = Uptime(0);
+        let elapsed = cycles.iter().map(|now| {
+            let span = now.0.wrapping_sub(before.0);
+            before = *now;
+            span
+        });
+        let mut wall = Vec::new();
+        let mut guess = WallGuess::default();
+        for (place, image) in images.iter().enumerate() {
+            if !guess.holds(image) {
+                wall.push((place as u32, image.wall));
+            }
+            guess = WallGuess::after(image);
+        }
+        Some(Content {
+            elapsed: elapsed.collect(),
+            readings: Columns::pack(&cycles, &readings, readings.len() / images.len().max(1)),
+            loads: u16::try_from(images.first()?.loads.len()).ok()?,
+            wall,
+            utc_offset: news(images.iter().map(|image| image.utc_offset), 0),
+            requests: news(images.iter().map(|image| image.requests.clone()), Vec::new()),
+            plan: news(images.iter().map(|image| image.plan.clone()), None),
+            before: self.before,
+            decisions: self.decisions,
+            digest: self.digest,
+        })
+    }
+}
+
+/// Values that differ from the one before, the first from `start`. Told apart by their encoding, for `==`
+/// takes -0.0 for 0.0.
+fn news<T: Serialize>(values: impl Iterator<Item = T>, start: T) -> Vec<(u32, T)> {
+    let encoded = |value: &T| postcard::to_stdvec(value).unwrap_or_default();
+    let mut before = encoded(&start);
+    let mut news = Vec::new();
+    for (place, value) in values.enumerate() {
+        let now = encoded(&value);
+        if now != before {
+            news.push((place as u32, value));
+            before = now;
+        }
+    }
+    news
+}
+
+/// What the wall clock should say if it runs as evenly as the uptime.
+#[derive(Debug, Clone, Copy, Default)]
+struct WallGuess(Option<(WallTime, Uptime)>);
+
+impl WallGuess {
+    fn after(image: &ProcessImage) -> Self {
+        Self(image.wall.map(|wall| (wall, image.now)))
+    }
+
+    fn at(self, now: Uptime) -> Option<WallTime> {
+        let (wall, then) = self.0?;
+        let elapsed = now.0.saturating_sub(then.0).saturating_add(500) / 1000;
+        Some(WallTime { unix: wall.unix.wrapping_add(elapsed as i64), ..wall })
+    }
+
+    fn holds(self, image: &ProcessImage) -> bool {
+        let bits = |wall: WallTime| (wall.unix, wall.source, wall.uncertainty.0.to_bits());
+        self.at(image.now).map(bits) == image.wall.map(bits)
+    }
+}
+
+fn check(head: Head, raw: &[u8]) -> Check {
+    let mut sha = Sha256::new();
+    sha.update(postcard::to_stdvec(&head).unwrap_or_default());
+    sha.update(raw);
+    half(sha)
+}
+
+/// Unpacks what a row holds.
+pub(super) fn unpack(head: Head, data: &[u8], stored: Check) -> Result<Cycles, Unreadable> {
+    let raw = miniz_oxide::inflate::decompress_to_vec_with_limit(data, MAX_BYTES)
+        .map_err(|_| Unreadable::Compressed)?;
+    if check(head, &raw) != stored {
+        return Err(Unreadable::Check);
+    }
+    match postcard::take_from_bytes::<Content>(&raw) {
+        Ok((content, [])) => content.cycles().ok_or(Unreadable::Content),
+        _ => Err(Unreadable::Content),
+    }
+}
+
+impl Content {
+    fn cycles(self) -> Option<Cycles> {
+        let mut now = 0_u64;
+        let times: Vec<Uptime> = self
+            .elapsed
+            .iter()
+            .map(|span| {
+                now = now.wrapping_add(*span);
+                Uptime(now)
+            })
+            .collect();
+        let columns = self.readings.unpack(&times)?;
+        let mut image = blank(self.loads);
+        let mut guess = WallGuess::default();
+        let mut images = Vec::with_capacity(times.len());
+        let (mut wall, mut offset) =
+            (self.wall.into_iter().peekable(), self.utc_offset.into_iter().peekable());
+        let mut requests = self.requests.into_iter().peekable();
+        let mut plan = self.plan.into_iter().peekable();
+        for (place, now) in times.iter().enumerate() {
+            let here = place as u32;
+            image.now = *now;
+            image.wall = wall.next_if(|(at, _)| *at == here).map_or(guess.at(*now), |(_, wall)| wall);
+            guess = WallGuess::after(&image);
+            if let Some((_, new)) = offset.next_if(|(at, _)| *at == here) {
+                image.utc_offset = new;
+            }
+            if let Some((_, new)) = requests.next_if(|(at, _)| *at == here) {
+                image.requests = new;
+            }
+            if let Some((_, new)) = plan.next_if(|(at, _)| *at == here) {
+                image.plan = new;
+            }
+            let mut width = 0;
+            for (reading, column) in image.readings_mut().zip(&columns) {
+                *reading = *column.get(place)?;
+                width += 1;
+            }
+            if width != columns.len() || width != image.readings().count() {
+                return None;
+            }
+            images.push(image.clone());
+        }
+        Some(Cycles { before: self.before, images, decisions: self.decisions, digest: self.digest })
+    }
+}
+
+fn blank(loads: u16) -> ProcessImage {
+    ProcessImage {
+        now: Uptime(0),
+        wall: None,
+        utc_offset: 0,
+        battery: sunkeep_core::image::BatteryReadings::default(),
+        sun: None,
+        load: None,
+        loads: vec![sunkeep_core::image::LoadReadings::default(); usize::from(loads)],
+        requests: Vec::new(),
+        plan: None,
+    }
+}

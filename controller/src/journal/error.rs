@@ -1,0 +1,94 @@
+//! What can be wrong with a journal, told to whoever opens or reads it.
+
+use std::path::PathBuf;
+
+use super::points::StoreId;
+
+/// Why a journal cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file, or its folder, does not allow it.
+    #[error(
+        "journal {path}: {doing}: {source}; expected a folder that can be written, with room on its disk"
+    )]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database does not allow it.
+    #[error("journal {path}: {doing}: {source}{}", hint(source))]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// Another process writes to it.
+    #[error("journal {path}: another process has it open for writing; only one hub may")]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A database, but no journal of ours: it is left alone.
+    #[error("journal {path}: is a database of something else (application id {found:#x}); name another file")]
+    NotAJournal {
+        /// Which file.
+        path: PathBuf,
+        /// The application id it carries.
+        found: i64,
+    },
+    /// Written by a newer version: it is left alone.
+    #[error(
+        "journal {path}: has layout {found}, this version knows {known}; install the newer version again"
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Layout of the file.
+        found: i64,
+        /// Layout this version writes.
+        known: i64,
+    },
+    /// While the hub ran, another journal was put in the place of its own.
+    #[error("journal {path}: holds store {found} now, expected {expected}; start the hub again to use it")]
+    Replaced {
+        /// Which file.
+        path: PathBuf,
+        /// Store of the file that is there now.
+        found: StoreId,
+        /// Store the hub writes to.
+        expected: StoreId,
+    },
+    /// A bound that nothing fits into.
+    #[error("journal: a bound of {given} bytes is too small; expected at least {least}")]
+    TooSmall {
+        /// What was asked for.
+        given: u64,
+        /// The least that works.
+        least: u64,
+    },
+}
+
+/// What to try, where that is known.
+fn hint(source: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode as Code;
+    match source.sqlite_error_code() {
+        Some(Code::DiskFull) => "; the disk is full",
+        Some(Code::ReadOnly) => "; the file or its disk is read-only",
+        Some(Code::CannotOpen) => "; expected a folder that exists and can be written, with room on its disk",
+        Some(Code::SystemIoFailure) => "; the disk failed or is full",
+        _ => "",
+    }
+}
+
+/// Whether the file itself is damaged, so that only a new one helps.
+pub(super) fn is_damage(source: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    matches!(source.sqlite_error_code(), Some(Code::DatabaseCorrupt | Code::NotADatabase))
+}
