@@ -197,3 +197,23 @@ fn homes_are_of_a_size_that_makes_planning_worth_while() {
     assert!((0.75..0.99).contains(&(served / wanted)), "{:.3} of the demand served", served / wanted);
     assert!((2..12).contains(&short), "{short} of 12 homes ran dry");
 }
+
+#[test]
+fn the_battery_side_carries_the_appliances_and_the_inverter() {
+    println!("seed 2");
+    let mut home = home(2);
+    let (efficiency, idle) = (home.spec().inverter_efficiency, home.spec().inverter_idle);
+    let mut running = 0;
+    for _ in 0..1440 {
+        home.advance(MINUTE);
+        let seen = home.readings();
+        let appliances: f64 = seen.phases.iter().sum();
+        let expected = if appliances > 0.0 { appliances / efficiency + idle } else { 0.0 };
+        assert!((seen.load_power - expected).abs() < 1e-9, "{} W for {appliances} W", seen.load_power);
+        // What leaves the battery is what the loads, hub and modem draw beyond what the sun brings.
+        let drawn = seen.battery_voltage * seen.battery_current + expected + home.spec().standing;
+        assert!((drawn - seen.charge_power).abs() < 1e-6, "{drawn} W drawn, {} W charged", seen.charge_power);
+        running += i32::from(appliances > 0.0);
+    }
+    assert!(running > 100, "{running} minutes with something running");
+}
