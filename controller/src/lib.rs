@@ -1,5 +1,18 @@
-//! The hub shell.
+//! The shell of the hub: it freezes what is known into a process image, lets the decision core decide, and
+//! carries the decision out. Everything that touches the world is here, and nothing that decides.
 
+pub mod bus_task;
+pub mod buses;
+pub mod clock;
+pub mod config;
 pub mod device_file;
 pub mod driver;
+pub mod faults;
+pub mod gpio;
+pub mod journal;
+pub mod lockstep;
+pub mod log;
 pub mod modbus;
+pub mod outputs;
+pub mod readings;
+pub mod view;

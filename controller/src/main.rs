@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The hub of a home.
+
+fn main() {
+    sunkeep::log::start();
+}

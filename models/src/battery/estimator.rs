@@ -148,7 +148,7 @@ impl ChargeEstimator {
         self.look_for_full(spec, covered, &sample, &current);
         self.look_for_cut(spec, &sample);
         if let Some(reported) = sample.reported {
-            self.weigh(spec, covered, reported);
+            self.weigh(covered, reported);
         }
     }
 
@@ -212,7 +212,7 @@ impl ChargeEstimator {
 
     /// Narrows the bounds to what a report allows. One that contradicts them is set aside: a monitor that is
     /// stuck must not undo what was counted, and bounds that are wrong are found by the voltage.
-    fn weigh(&mut self, spec: &BatterySpec, dt: Seconds, reported: Reported) {
+    fn weigh(&mut self, dt: Seconds, reported: Reported) {
         let uncertainty = reported.uncertainty.clamp(0.001, 1.0);
         let charge = reported.charge.ratio();
         let (low, high) = (charge - uncertainty, charge + uncertainty);

@@ -1,0 +1,190 @@
+//! The configuration of a home: one commented TOML file, read whole or refused whole.
+//!
+//! `file` is the file as written, `resolve` makes [`Settings`] for the decision core of it, `wiring` makes
+//! [`Wiring`] for the shell. Nothing is repaired: every refusal names its line, what stands there and what
+//! was expected.
+
+mod file;
+mod resolve;
+mod wiring;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use sunkeep_core::Settings;
+use sunkeep_models::time::Zone;
+
+pub use file::{ContactWiring, GpioDriver, HubDead, HubStops};
+pub use wiring::{Bus, BusLink, ChannelWiring, Device, Gpio, Place, Pulse, Relay, RelayAt, Term, Wiring};
+
+/// Longest configuration that is read, bytes.
+pub const MAX_BYTES: u64 = 256 * 1024;
+
+/// A home, resolved.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// Name of the site.
+    pub name: String,
+    /// Its time zone.
+    pub zone: Zone,
+    /// Latitude and longitude in degrees, north and east positive.
+    pub place: Option<(f64, f64)>,
+    /// Its panels, where described.
+    pub panels: Option<Panels>,
+    /// What decisions depend on.
+    pub settings: Settings,
+    /// What is connected where.
+    pub wiring: Wiring,
+    /// The page.
+    pub page: Page,
+    /// The journal.
+    pub journal: Journal,
+    /// The board's watchdog, where there is one.
+    pub watchdog: Option<PathBuf>,
+}
+
+/// The panels as the installer describes them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Panels {
+    /// Nameplate power, W.
+    pub peak_w: f64,
+    /// Slope, degrees from horizontal.
+    pub tilt_deg: f64,
+    /// Direction they face, degrees from north, clockwise.
+    pub azimuth_deg: f64,
+}
+
+/// Where the page listens, and what guards it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Digits that allow changes; without one the page only shows.
+    pub pin: Option<String>,
+}
+
+/// Where the journal lies and how large it may grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// Its file.
+    pub path: PathBuf,
+    /// Bound, bytes.
+    pub max_bytes: u64,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// What stands there and what was expected.
+    pub what: String,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is longer than any home needs.
+    #[error("{}: longer than {MAX_BYTES} bytes", .0.display())]
+    TooLong(PathBuf),
+    /// A device file cannot be used.
+    #[error(transparent)]
+    DeviceFile(#[from] crate::device_file::DeviceFileError),
+    /// The text breaks rules; all that were found.
+    #[error("{}", Listed(.file, .problems))]
+    Refused {
+        /// Name of the file.
+        file: String,
+        /// What is wrong.
+        problems: Vec<Problem>,
+    },
+}
+
+struct Listed<'a>(&'a str, &'a [Problem]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, Problem { line, what }) in self.1.iter().enumerate() {
+            let end = if place > 0 { "\n" } else { "" };
+            write!(f, "{end}{}:{line}: {what}", self.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl Home {
+    /// Reads and resolves a configuration file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        use std::io::Read as _;
+        let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(ConfigError::TooLong(path.into()));
+        }
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Resolves the text of a configuration; `file` names it in errors.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let mut problems = Problems { text, found: Vec::new() };
+        let home = match toml::from_str::<file::File>(text) {
+            Ok(written) => resolve::home(&written, &mut problems)?,
+            Err(error) => {
+                problems.at(&error.span().unwrap_or_default(), error.message().to_owned());
+                None
+            }
+        };
+        match home {
+            Some(home) if problems.found.is_empty() => Ok(home),
+            _ => {
+                problems.found.sort_by_key(|problem| problem.line);
+                Err(ConfigError::Refused { file: file.into(), problems: problems.found })
+            }
+        }
+    }
+}
+
+/// Collects what is wrong, so that one run tells all.
+struct Problems<'a> {
+    text: &'a str,
+    found: Vec<Problem>,
+}
+
+impl Problems<'_> {
+    fn at(&mut self, span: &std::ops::Range<usize>, what: String) {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        self.found.push(Problem { line: before.matches('\n').count() + 1, what });
+    }
+
+    /// A number inside its range, or a problem and the nearest end of the range.
+    fn number(&mut self, key: &str, value: &toml::Spanned<f64>, least: f64, most: f64) -> f64 {
+        let read = *value.get_ref();
+        if !(least..=most).contains(&read) {
+            self.at(&value.span(), format!("{key} is {read}, expected {least} to {most}"));
+        }
+        if read.is_nan() { least } else { read.clamp(least, most) }
+    }
+
+    /// As [`Self::number`], with a default.
+    fn number_or(
+        &mut self,
+        key: &str,
+        value: Option<&toml::Spanned<f64>>,
+        least: f64,
+        most: f64,
+        default: f64,
+    ) -> f64 {
+        value.map_or(default, |value| self.number(key, value, least, most))
+    }
+}

@@ -1,0 +1,99 @@
+//! What a person may see of the hub: one value, published after every cycle, read by the page.
+//!
+//! Nothing here decides or measures anything.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sunkeep_core::planner::Outlook;
+use sunkeep_core::{Decision, ProcessImage, Settings};
+use sunkeep_models::forecast::Forecast;
+use sunkeep_models::time::Zone;
+
+/// The hub after a cycle.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Name of the site.
+    pub site: Arc<str>,
+    /// Its time zone.
+    pub zone: Arc<Zone>,
+    /// Its settings.
+    pub settings: Arc<Settings>,
+    /// What the cycle saw.
+    pub image: Arc<ProcessImage>,
+    /// What it decided.
+    pub decision: Arc<Decision>,
+    /// What is expected; `None` until the first forecast was made.
+    pub forecasts: Option<Arc<Forecasts>>,
+    /// The last two days, oldest first, a point every [`POINT_MINUTES`] minutes.
+    pub past: Arc<Vec<Point>>,
+    /// Every device.
+    pub devices: Arc<Vec<DeviceHealth>>,
+    /// What is wrong with the hub itself, in sentences; empty when all is well.
+    pub faults: Arc<Vec<String>>,
+    /// Counts since the hub was started.
+    pub counts: Counts,
+}
+
+/// Minutes between two points of [`View::past`].
+pub const POINT_MINUTES: i64 = 5;
+/// Points of two days.
+pub const MOST_POINTS: usize = 2 * 24 * 60 / POINT_MINUTES as usize;
+
+/// What is expected of the next two days.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecasts {
+    /// Demand of all tiers together, W.
+    pub load: Forecast,
+    /// Power the panels can deliver, W.
+    pub sun: Forecast,
+    /// Who made the load forecast: `onnx`, or the baseline that stood in.
+    pub load_by: String,
+    /// The plan and what is expected of it.
+    pub outlook: Outlook,
+}
+
+/// One point of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Point {
+    /// Seconds since 1970.
+    pub unix: i64,
+    /// State of charge with its bounds, 0 to 1.
+    pub low: f32,
+    /// See `low`.
+    pub best: f32,
+    /// See `low`.
+    pub high: f32,
+    /// Power of the panels, W.
+    pub sun: Option<f32>,
+    /// Power of all loads, W.
+    pub load: Option<f32>,
+}
+
+/// Whether a device answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeviceHealth {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it is.
+    pub model: String,
+    /// `None` until it was asked for the first time.
+    pub answers: Option<bool>,
+    /// What went wrong, where it does not.
+    pub why: String,
+}
+
+/// Counts since the hub was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Cycles.
+    pub cycles: u64,
+    /// Loads shed.
+    pub sheds: u64,
+    /// Loads restored.
+    pub restores: u64,
+    /// Forecasts made by the ONNX model.
+    pub onnx_forecasts: u64,
+    /// Forecasts made by a baseline, because the model had too little history or failed.
+    pub baseline_forecasts: u64,
+}
