@@ -14,5 +14,6 @@ pub mod lockstep;
 pub mod log;
 pub mod modbus;
 pub mod outputs;
+pub mod page;
 pub mod readings;
 pub mod view;

@@ -1,0 +1,41 @@
+//! Serves the page of a made-up home, to look at it: `cargo run -p sunkeep --example page_preview -- [charge
+//! in percent] [PIN]`. The home is planned and decided by the real core, a cycle a second, and takes wishes.
+
+#[path = "../tests/page_home/mod.rs"]
+mod page_home;
+
+use std::time::Duration;
+
+use sunkeep::config::Page;
+use tokio::sync::{mpsc, watch};
+
+fn main() -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(preview())
+}
+
+async fn preview() -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let charge = arguments.next().and_then(|percent| percent.parse::<f64>().ok()).unwrap_or(54.0) / 100.0;
+    let page = Page { listen: ([127, 0, 0, 1], 8080).into(), pin: arguments.next() };
+    let listener = tokio::net::TcpListener::bind(page.listen).await?;
+    println!("http://{}", page.listen);
+    let mut home = page_home::Home::new(charge);
+    let (publish, view) = watch::channel(home.publish());
+    let (ask, mut asked) = mpsc::channel(16);
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let hub = async {
+        loop {
+            second.tick().await;
+            while let Ok(request) = asked.try_recv() {
+                home.ask(request);
+            }
+            home.cycle();
+            publish.send_replace(home.publish());
+        }
+    };
+    tokio::select! {
+        served = sunkeep::page::serve(listener, page, view, ask) => served,
+        () = hub => Ok(()),
+    }
+}

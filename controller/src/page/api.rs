@@ -1,0 +1,147 @@
+//! What the page shows, as JSON, for scripts and other displays. Every field is described in
+//! [`super::api_fields`], which `/api` shows.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use maud::html;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sunkeep_core::decision::Basis;
+use sunkeep_core::explain;
+use sunkeep_models::time::SLOT_SECONDS;
+
+use super::api_fields::FIELDS;
+use super::routes::{OLD, Room};
+use super::{night, shell, words};
+use crate::view::{Forecasts, POINT_MINUTES, View};
+
+/// One load.
+#[derive(Serialize)]
+struct Load<'a> {
+    number: usize,
+    name: &'a str,
+    label: &'a str,
+    tier: &'static str,
+    on: bool,
+    for_s: f64,
+    reason: &'static str,
+    sentence: String,
+    power_w: Option<f64>,
+    nominal_w: f64,
+    switchable: bool,
+    confirmed: Option<bool>,
+    kept_on_for_s: Option<f64>,
+}
+
+/// All that is shown.
+pub(super) async fn view(State(room): State<Arc<Room>>) -> Response {
+    let (view, age) = room.look();
+    match view {
+        Some(view) => axum::Json(document(&view, age.0)).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({ "error": "starting" }))).into_response(),
+    }
+}
+
+/// Whether the hub is alive: 200 while cycles complete, else 503.
+pub(super) async fn health(State(room): State<Arc<Room>>) -> Response {
+    let (view, age) = room.look();
+    let (status, word) = match &view {
+        None => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Some(_) if age > OLD => (StatusCode::SERVICE_UNAVAILABLE, "stuck"),
+        Some(_) => (StatusCode::OK, "ok"),
+    };
+    let cycles = view.map_or(0, |view| view.counts.cycles);
+    (status, axum::Json(json!({ "status": word, "view_age_s": age.0, "cycles": cycles }))).into_response()
+}
+
+/// What each field means.
+pub(super) async fn fields() -> Response {
+    let body = html! {
+        h1 { "Fields of /api/view" }
+        p { "Missing values are null. Power and current of the battery are positive into it. "
+            "/api/healthz answers 200 while the hub works, else 503." }
+        dl class="fields" {
+            @for (field, unit, meaning) in FIELDS {
+                div { dt { code { (field) } @if !unit.is_empty() { " " (unit) } } dd { (meaning) } }
+            }
+        }
+    };
+    shell::plain("Fields of /api/view", &body).into_response()
+}
+
+/// The document for this view.
+pub(super) fn document(view: &View, age: f64) -> Value {
+    let (settings, image, decision) = (&view.settings, &view.image, &view.decision);
+    let fresh = |reading| words::fresh(settings, image, reading);
+    let answer = night::answer(view);
+    json!({
+        "site": *view.site,
+        "time_zone": view.zone.name(),
+        "view_age_s": age,
+        "uptime_s": image.now.0 as f64 / 1000.0,
+        "unix_s": image.wall.map(|wall| wall.unix),
+        "answer": { "tone": answer.tone.word(), "headline": answer.headline, "detail": answer.detail },
+        "battery": {
+            "charge_low": decision.charge.low.ratio(),
+            "charge_best": decision.charge.best.ratio(),
+            "charge_high": decision.charge.high.ratio(),
+            "voltage_v": fresh(image.battery.voltage),
+            "current_a": fresh(image.battery.current),
+            "power_w": words::battery_power(settings, image),
+            "temperature_c": fresh(image.battery.temperature),
+        },
+        "sun_w": fresh(image.sun),
+        "load_w": fresh(image.load),
+        "basis": match decision.basis { Basis::Plan => "plan", Basis::ReserveRule => "reserve rule" },
+        "alarm": decision.alarm.map(explain::alarm),
+        "loads": loads(view),
+        "forecast": view.forecasts.as_deref().map(forecast),
+        "past_minutes": POINT_MINUTES,
+        "past": *view.past,
+        "devices": *view.devices,
+        "faults": *view.faults,
+        "counts": view.counts,
+    })
+}
+
+fn loads(view: &View) -> Vec<Load<'_>> {
+    let (settings, image) = (&view.settings, &view.image);
+    let loads = settings.loads.iter().zip(&view.decision.loads).enumerate();
+    loads
+        .map(|(number, (load, decision))| Load {
+            number,
+            name: &load.name,
+            label: &load.label,
+            tier: load.tier.word(),
+            on: decision.on,
+            for_s: image.now.since(decision.since).0,
+            reason: decision.because.word(),
+            sentence: explain::sentence(load, decision, words::clock(image)),
+            power_w: words::fresh(settings, image, image.loads.get(number).and_then(|load| load.power)),
+            nominal_w: load.nominal.0,
+            switchable: load.switchable,
+            confirmed: decision.confirmed,
+            kept_on_for_s: decision.pinned_until.map(|until| until.since(image.now).0),
+        })
+        .collect()
+}
+
+fn forecast(forecasts: &Forecasts) -> Value {
+    let outlook = &forecasts.outlook;
+    json!({
+        "issued_unix_s": outlook.plan.issued.start(),
+        "slot_s": SLOT_SECONDS,
+        "load_by": forecasts.load_by,
+        "load_p10_w": forecasts.load.p10,
+        "load_p50_w": forecasts.load.p50,
+        "load_p90_w": forecasts.load.p90,
+        "sun_p10_w": forecasts.sun.p10,
+        "sun_p50_w": forecasts.sun.p50,
+        "sun_p90_w": forecasts.sun.p90,
+        "expected_charge": outlook.expected,
+        "keep": outlook.keep,
+    })
+}

@@ -1,0 +1,173 @@
+//! The question that everybody has: will the lights last the night? Answered from what the planner expects,
+//! and only as surely as it may be.
+//!
+//! The planner's level below which the important tier is shed is what the critical tier needs until the sun
+//! returns, at P90 demand and P10 sun, on top of the floor. With the lower bound of the charge above it the
+//! answer is yes; with the best estimate above it, or if things come as expected, it is probably.
+
+use sunkeep_core::decision::Alarm;
+use sunkeep_core::explain;
+use sunkeep_core::settings::Tier;
+use sunkeep_models::forecast::Forecast;
+use sunkeep_models::quantity::{Seconds, Watts};
+use sunkeep_models::time::Slot;
+
+use super::words;
+use crate::view::{Forecasts, View};
+
+/// How good the news is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Watch,
+    Bad,
+    Unknown,
+}
+
+impl Tone {
+    /// Its word in the API and in class names.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Watch => "watch",
+            Self::Bad => "bad",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Answer {
+    pub(super) tone: Tone,
+    pub(super) headline: String,
+    pub(super) detail: String,
+}
+
+/// The next stretch without sun, seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Night {
+    pub(super) from: i64,
+    /// `None` where the forecast ends before it does.
+    pub(super) until: Option<i64>,
+}
+
+/// The planner asks for no more than this however much would be needed (it caps its levels), so that having
+/// it proves nothing.
+const CAPPED: f64 = 0.895;
+
+/// Answers for this view.
+pub(super) fn answer(view: &View) -> Answer {
+    if view.decision.alarm == Some(Alarm::BatteryEmpty) {
+        return Answer {
+            tone: Tone::Bad,
+            headline: "The battery is nearly empty. Everything is off to save it.".into(),
+            detail: format!(
+                "Loads return when the sun has charged it above {}.",
+                view.settings.protection.reconnect_charge
+            ),
+        };
+    }
+    let best = view.decision.charge.best;
+    match (&view.forecasts, view.image.wall) {
+        (Some(forecasts), Some(wall)) => expected(view, forecasts, wall.unix)
+            .unwrap_or_else(|| unknown(best.to_string(), "the forecast is too old")),
+        (_, None) => unknown(best.to_string(), "the time of day is not known"),
+        (None, _) => unknown(best.to_string(), "no forecast has been made yet"),
+    }
+}
+
+fn unknown(best: String, why: &str) -> Answer {
+    Answer {
+        tone: Tone::Unknown,
+        headline: format!("{best} in the battery. Whether it lasts the night is not known yet."),
+        detail: format!("{} Until then loads are switched at fixed levels.", words::capital(why) + "."),
+    }
+}
+
+fn expected(view: &View, forecasts: &Forecasts, now: i64) -> Option<Answer> {
+    let place = usize::try_from(Slot::of(now).since(forecasts.outlook.plan.issued)).ok()?;
+    let need = forecasts.outlook.keep.get(place)?[Tier::Important.place()]?.ratio();
+    let night = night(&forecasts.sun, now);
+    let spoken = pinned_share(view);
+    let (low, best) = (view.decision.charge.low.ratio() - spoken, view.decision.charge.best.ratio() - spoken);
+    let until = night.and_then(|night| night.until);
+    let last = until
+        .map_or(usize::MAX, |until| Slot::of(until).since(forecasts.outlook.plan.issued).max(0) as usize);
+    let lowest = forecasts.outlook.expected.iter().take(last.saturating_add(1)).skip(place);
+    let lowest = lowest.map(|charge| charge.ratio()).fold(best, f64::min);
+    let floor = view.settings.reserve.floor.ratio();
+    let tone = match () {
+        () if low >= need && need < CAPPED => Tone::Good,
+        () if best >= need || lowest > floor + 0.02 => Tone::Watch,
+        () => Tone::Bad,
+    };
+    let back = until.map_or("the sun returns".to_owned(), |until| {
+        format!("the sun returns about {}", words::moment(&view.zone, now, until))
+    });
+    Some(Answer {
+        tone,
+        headline: headline(view, tone, night.is_some()),
+        detail: detail(view, tone, need, &back),
+    })
+}
+
+fn headline(view: &View, tone: Tone, night: bool) -> String {
+    // What the hub lives from is nobody's lights.
+    let critical = view.settings.loads.iter().filter(|load| load.tier == Tier::Critical && !load.powers_hub);
+    let names: Vec<&str> = critical.map(|load| load.label.as_str()).collect();
+    let names = if names.is_empty() { "The loads".to_owned() } else { words::list(&names) };
+    let span = if night { "the night" } else { "the next two days" };
+    match tone {
+        Tone::Good => format!("Yes: {names} will last {span}."),
+        Tone::Watch => format!("Probably: {names} should last {span}."),
+        _ => format!("Perhaps not: {names} may not last {span}."),
+    }
+}
+
+fn detail(view: &View, tone: Tone, need: f64, back: &str) -> String {
+    let charge = view.decision.charge;
+    let need = words::percent(need);
+    match tone {
+        Tone::Good => format!(
+            "{} in the battery, and {need} is enough until {back}, even if much is used and the sky stays dark.",
+            charge.best
+        ),
+        Tone::Watch => format!(
+            "{} in the battery, perhaps only {}. {need} would be sure to reach until {back}, even if much is \
+             used and the sky stays dark.",
+            charge.best, charge.low
+        ),
+        _ => format!("{} in the battery, and it takes up to {need} until {back}.", charge.best),
+    }
+}
+
+/// Share of the battery that wishes of persons will still take.
+fn pinned_share(view: &View) -> f64 {
+    let (settings, image) = (&view.settings, &view.image);
+    let energy =
+        settings.loads.iter().zip(&view.decision.loads).enumerate().map(|(number, (load, decision))| {
+            let Some(until) = decision.pinned_until.filter(|_| load.tier != Tier::Critical) else {
+                return 0.0;
+            };
+            let left: Seconds = until.since(image.now);
+            (words::draws(settings, image, number, decision.on).max(Watts::ZERO) * left).0
+        });
+    energy.sum::<f64>() / settings.battery.nominal_energy().0
+}
+
+/// When the sun is next gone, and back. Dark is what brings less than 3 % of the best slot's expectation.
+pub(super) fn night(sun: &Forecast, now: i64) -> Option<Night> {
+    let most = sun.p50.iter().copied().fold(0.0_f32, f32::max);
+    let dark = |watts: f32| watts < (most * 0.03).max(2.0);
+    let first = usize::try_from(Slot::of(now).since(sun.issued)).ok()?;
+    let from = (first..sun.p50.len()).find(|&slot| dark(sun.p50[slot]))?;
+    let until = (from..sun.p50.len()).find(|&slot| !dark(sun.p50[slot]));
+    let start = |slot: usize| sun.issued.plus(slot as i64).start();
+    Some(Night { from: start(from), until: until.map(start) })
+}
+
+/// What tripped, in a sentence.
+pub(super) fn alarm(view: &View) -> Option<&'static str> {
+    view.decision.alarm.map(explain::alarm)
+}
