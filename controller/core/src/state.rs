@@ -89,15 +89,16 @@ impl State {
 
     /// What is left of the state after the hub was off: latches and reasons stay, times of the earlier boot
     /// mean nothing, and the relays must be looked at again. A wish of a person ends with the power, for
-    /// nobody can say how much of its hour was left.
+    /// nobody can say how much of its hour was left. Under other settings only the estimate is kept.
     ///
     /// `off_for` is how long nothing was measured; unknown counts as [`UNKNOWN_OUTAGE`].
     #[must_use]
     pub fn after_restart(mut self, settings: &Settings, off_for: Option<Seconds>) -> Self {
-        if self.loads.len() != settings.loads.len() {
-            return Self::new(settings);
+        let digest = settings.digest();
+        if self.settings != digest {
+            // Loads may have changed places: of the old state only the battery is still the same thing.
+            self = Self { charge: self.charge, ..Self::new(settings) };
         }
-        self.settings = settings.digest();
         let off_for = off_for.unwrap_or(UNKNOWN_OUTAGE);
         self.charge.advance(&settings.battery, off_for, &BatterySample::default());
         self.last = None;

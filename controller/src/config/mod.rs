@@ -42,6 +42,8 @@ pub struct Home {
     pub journal: Journal,
     /// The board's watchdog, where there is one.
     pub watchdog: Option<PathBuf>,
+    /// The text it was resolved from.
+    pub text: String,
 }
 
 /// The panels as the installer describes them.
@@ -139,7 +141,7 @@ impl Home {
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let mut problems = Problems { text, found: Vec::new() };
         let home = match toml::from_str::<file::File>(text) {
-            Ok(written) => resolve::home(&written, &mut problems)?,
+            Ok(written) => resolve::home(&written, text, &mut problems)?,
             Err(error) => {
                 problems.at(&error.span().unwrap_or_default(), error.message().to_owned());
                 None

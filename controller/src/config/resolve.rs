@@ -19,7 +19,7 @@ const DAY: f64 = 86_400.0;
 
 /// Resolves a file. `None` when something so basic is wrong that nothing can be made; all that is wrong is
 /// in `problems`.
-pub(super) fn home(file: &File, problems: &mut Problems<'_>) -> Result<Option<Home>, ConfigError> {
+pub(super) fn home(file: &File, text: &str, problems: &mut Problems<'_>) -> Result<Option<Home>, ConfigError> {
     let zone = zone(&file.site, problems);
     let place = place(&file.site, problems);
     let battery = battery(&file.battery, problems);
@@ -86,6 +86,7 @@ pub(super) fn home(file: &File, problems: &mut Problems<'_>) -> Result<Option<Ho
             max_bytes: max_mb.map_or(64, |value| *value.get_ref()).saturating_mul(1024 * 1024),
         },
         watchdog: file.watchdog.device.as_ref().map(PathBuf::from),
+        text: text.into(),
     }))
 }
 

@@ -1,0 +1,373 @@
+//! The cycle: read, freeze, decide, switch, record, publish.
+//!
+//! One call of [`Hub::cycle`] is one cycle. Everything else runs beside it: buses, forecasts, the journal's
+//! writer and the page can be late or dead, and the cycle goes on with what it knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sunkeep_core::evidence::{History, Tally};
+use sunkeep_core::image::{ProcessImage, Request};
+use sunkeep_core::{Decision, Settings, State, explain, step};
+use sunkeep_models::quantity::Seconds;
+use sunkeep_models::time::{Slot, Zone};
+use tokio::sync::{mpsc, watch};
+
+use crate::bus_task::{BusTask, Report};
+use crate::clock::{Now, SteadyClock, Step};
+use crate::config::Home;
+use crate::driver::Output;
+use crate::faults::{Fault, Faults};
+use crate::forecasts::{Forecasting, Job, Made};
+use crate::journal::LastKnown;
+use crate::outputs::{Order, Outputs};
+use crate::readings::Readings;
+use crate::records::{Memory, Records};
+use crate::view::{Counts, Forecasts, MOST_POINTS, POINT_MINUTES, Point, View};
+
+/// How long a cycle waits for what runs beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the buses to read what is due.
+    pub readings: Duration,
+    /// For relays to confirm.
+    pub writes: Duration,
+    /// Whether to wait for forecasts at all.
+    pub forecasts: bool,
+}
+
+impl Patience {
+    /// A cycle a second: what is late is taken in the next one.
+    pub const REAL_TIME: Self = Self {
+        readings: Duration::from_millis(500),
+        writes: Duration::from_millis(300),
+        forecasts: false,
+    };
+    /// In step with a simulation nothing is late.
+    pub const LOCKSTEP: Self =
+        Self { readings: Duration::from_secs(30), writes: Duration::from_secs(30), forecasts: true };
+}
+
+/// Requests of persons that may wait for the next cycle.
+const MOST_REQUESTS: usize = 16;
+
+/// The running hub.
+pub struct Hub {
+    home: Arc<Home>,
+    settings: Arc<Settings>,
+    zone: Arc<Zone>,
+    site: Arc<str>,
+    tasks: Vec<BusTask>,
+    /// The task that switches each output.
+    task_of: Vec<(Output, usize)>,
+    reports: mpsc::Receiver<Report>,
+    readings: Readings,
+    outputs: Outputs,
+    /// None until the first cycle has told the time.
+    state: Option<State>,
+    last: Option<LastKnown>,
+    records: Option<Records>,
+    clock: SteadyClock,
+    tally: Tally,
+    history: History,
+    planned: Option<Slot>,
+    forecasting: Forecasting,
+    forecasts: Option<Arc<Forecasts>>,
+    past: Arc<Vec<Point>>,
+    asks: mpsc::Receiver<Request>,
+    view: watch::Sender<Option<Arc<View>>>,
+    faults: Faults,
+    counts: Counts,
+    rounds: u64,
+}
+
+/// What a hub is put together from.
+pub struct Parts {
+    /// The home.
+    pub home: Arc<Home>,
+    /// Its buses, running.
+    pub tasks: Vec<BusTask>,
+    /// The task that switches each output.
+    pub task_of: Vec<(Output, usize)>,
+    /// What the buses report.
+    pub reports: mpsc::Receiver<Report>,
+    /// What the last run left behind.
+    pub memory: Memory,
+    /// The journal, where it could be opened.
+    pub records: Option<Records>,
+    /// The forecasting thread.
+    pub forecasting: Forecasting,
+    /// What persons ask for.
+    pub asks: mpsc::Receiver<Request>,
+    /// Where the view is published.
+    pub view: watch::Sender<Option<Arc<View>>>,
+}
+
+impl Hub {
+    /// Puts the hub together.
+    pub fn new(parts: Parts) -> Self {
+        let home = parts.home;
+        Self {
+            settings: Arc::new(home.settings.clone()),
+            zone: Arc::new(home.zone.clone()),
+            site: home.name.as_str().into(),
+            readings: Readings::new(&home.wiring),
+            outputs: Outputs::new(&home.wiring),
+            home,
+            tasks: parts.tasks,
+            task_of: parts.task_of,
+            reports: parts.reports,
+            state: None,
+            last: parts.memory.last,
+            records: parts.records,
+            clock: SteadyClock::default(),
+            tally: Tally::default(),
+            history: parts.memory.history,
+            planned: None,
+            forecasting: parts.forecasting,
+            forecasts: None,
+            past: Arc::new(parts.memory.past),
+            asks: parts.asks,
+            view: parts.view,
+            faults: Faults::default(),
+            counts: Counts::default(),
+            rounds: 0,
+        }
+    }
+
+    /// Reads all relays once before the first cycle, so that it takes them as they are; at most as long as
+    /// `patience`, for protection must not wait for a board that is dead.
+    pub async fn look_at_relays(&mut self, now: Now, patience: Duration) {
+        let deadline = tokio::time::Instant::now() + patience;
+        while !self.readings.all_relays_read() {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            self.read(now, left.min(Duration::from_millis(250))).await;
+        }
+    }
+
+    /// Runs one cycle.
+    pub async fn cycle(&mut self, now: Now, patience: Patience) {
+        let now = self.tell_time(now);
+        self.read(now, patience.readings).await;
+        let image = Arc::new(self.freeze(now));
+        let before = match self.state.take() {
+            Some(state) => state,
+            None => Memory::state(self.last.take(), &self.settings, now),
+        };
+        let (state, decision) = step(&self.settings, before.clone(), &image);
+        self.state = Some(state);
+        let decision = Arc::new(decision);
+        let orders = self.outputs.orders(&self.home.wiring, &self.readings, &decision, now.uptime);
+        self.switch(&orders, now, patience.writes).await;
+        self.count(&image, &decision);
+        if let Some(records) = &mut self.records {
+            records.cycle(&self.settings, &before, &image, &decision);
+            self.faults.set(Fault::Journal, records.fault());
+        }
+        self.look_back(&image, &decision);
+        self.look_ahead(&image, &decision, patience).await;
+        self.publish(image, decision);
+    }
+
+    /// Switches what is to be switched when the hub is stopped, and writes down what is left.
+    pub async fn stop(&mut self, now: Now) {
+        let orders = Outputs::at_stop(&self.home.wiring, &self.readings);
+        self.switch(&orders, now, Duration::from_secs(2)).await;
+        if let Some(records) = self.records.take() {
+            records.close(Duration::from_secs(5));
+        }
+    }
+
+    /// Counts since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The fault list, for what runs beside the hub.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    fn tell_time(&mut self, now: Now) -> Now {
+        let (now, step) = self.clock.steady(now);
+        let sentence = match step {
+            Step::None => None,
+            Step::Unknown if now.wall.is_none() => {
+                Some("The time of day is unknown: there are no forecasts until a clock is set.".into())
+            }
+            Step::Unknown => Some("The clock shows no plausible time: the hub counts on by itself.".into()),
+            Step::Doubted(by) => {
+                Some(format!("The clock jumped by {by} s: the hub counts on by itself until that lasts."))
+            }
+            Step::Taken(by) => {
+                tracing::info!("the clock was set by {by} s and has stayed so");
+                self.planned = None;
+                None
+            }
+        };
+        self.faults.set(Fault::Clock, sentence);
+        now
+    }
+
+    /// Has every bus read what is due, and takes in what they report until all are done or time is up.
+    async fn read(&mut self, now: Now, patience: Duration) {
+        self.rounds += 1;
+        let round = self.rounds;
+        for task in &self.tasks {
+            task.round(round, now.uptime);
+        }
+        let mut waiting = vec![true; self.tasks.len()];
+        let collect = async {
+            while waiting.contains(&true) {
+                match self.reports.recv().await {
+                    Some(Report::Events(events)) => events.into_iter().for_each(|event| self.readings.take(event)),
+                    Some(Report::RoundDone { task, round: done }) if done == round => waiting[task] = false,
+                    Some(Report::RoundDone { .. } | Report::WriteDone) => {}
+                    None => return false,
+                }
+            }
+            true
+        };
+        if tokio::time::timeout(patience, collect).await == Ok(false) {
+            self.faults.set(Fault::Bus, Some("The buses are no longer read: their task has ended.".into()));
+        }
+    }
+
+    fn freeze(&mut self, now: Now) -> ProcessImage {
+        let mut requests = Vec::new();
+        while requests.len() < MOST_REQUESTS
+            && let Ok(request) = self.asks.try_recv()
+        {
+            requests.push(request);
+        }
+        let plan = self.forecasts.as_ref().map(|forecasts| forecasts.outlook.plan.clone());
+        self.readings.freeze(now, &self.zone, &self.settings, &self.home.wiring, requests, plan)
+    }
+
+    /// Has relays switched and waits for their confirmation, but no longer than `patience`.
+    async fn switch(&mut self, orders: &[Order], now: Now, patience: Duration) {
+        let mut waiting = 0_usize;
+        for order in orders {
+            let task = self.task_of.iter().find(|(output, _)| *output == order.output);
+            if let Some((_, task)) = task
+                && self.tasks[*task].write(order.output, order.energised, now.uptime)
+            {
+                waiting += 1;
+            }
+        }
+        let collect = async {
+            while waiting > 0 {
+                match self.reports.recv().await {
+                    Some(Report::Events(events)) => events.into_iter().for_each(|event| self.readings.take(event)),
+                    Some(Report::WriteDone) => waiting -= 1,
+                    Some(Report::RoundDone { .. }) => {}
+                    None => return,
+                }
+            }
+        };
+        // A relay that is late is taken in the next cycle, and shows as unconfirmed until then.
+        let _ = tokio::time::timeout(patience, collect).await;
+    }
+
+    fn count(&mut self, image: &ProcessImage, decision: &Decision) {
+        self.counts.cycles += 1;
+        let clock =
+            explain::Clock { unix: image.wall.map(|wall| wall.unix), utc_offset: image.utc_offset };
+        for change in &decision.changes {
+            *(if change.on { &mut self.counts.restores } else { &mut self.counts.sheds }) += 1;
+            let number = usize::from(change.load);
+            let sentence = explain::sentence(&self.settings.loads[number], &decision.loads[number], clock);
+            tracing::info!("{sentence}");
+        }
+    }
+
+    /// Adds the cycle to the slot it belongs to, and to the last two days.
+    fn look_back(&mut self, image: &ProcessImage, decision: &Decision) {
+        let ended = self.tally.add(&self.settings, image, decision, &mut self.history);
+        if let (Some(ended), Some(records)) = (ended, &self.records) {
+            records.slot(&ended);
+        }
+        let Some(wall) = image.wall else { return };
+        let unix = wall.unix - wall.unix.rem_euclid(POINT_MINUTES * 60);
+        if self.past.last().is_some_and(|last| last.unix >= unix && last.unix - unix < 86_400) {
+            return;
+        }
+        let fresh = |reading: Option<sunkeep_core::image::Reading>| {
+            let value = reading.and_then(|reading| reading.fresh(image.now, self.settings.stale_after));
+            value.map(|value| value as f32)
+        };
+        let point = Point {
+            unix,
+            low: decision.charge.low.ratio() as f32,
+            best: decision.charge.best.ratio() as f32,
+            high: decision.charge.high.ratio() as f32,
+            sun: fresh(image.sun),
+            load: fresh(image.load),
+        };
+        let past = Arc::make_mut(&mut self.past);
+        past.push(point);
+        let over = past.len().saturating_sub(MOST_POINTS);
+        past.drain(..over);
+    }
+
+    /// Takes forecasts that are ready, and asks for new ones when a slot has begun.
+    async fn look_ahead(&mut self, image: &ProcessImage, decision: &Decision, patience: Patience) {
+        if let Some(made) = self.forecasting.poll() {
+            self.take_forecasts(made);
+        }
+        let Some(wall) = image.wall else { return };
+        let slot = Slot::of(wall.unix);
+        if self.planned == Some(slot) {
+            return;
+        }
+        let asked = self.forecasting.ask(Job {
+            issued: slot,
+            now: image.now,
+            into_slot: Seconds((wall.unix - slot.start()) as f64),
+            charge: decision.charge,
+            history: self.history.clone(),
+        });
+        if asked {
+            self.planned = Some(slot);
+        }
+        if asked
+            && patience.forecasts
+            && let Some(made) = self.forecasting.wait().await
+        {
+            self.take_forecasts(made);
+        }
+    }
+
+    fn take_forecasts(&mut self, made: Made) {
+        self.counts.onnx_forecasts += made.by.0;
+        self.counts.baseline_forecasts += made.by.1;
+        match made.forecasts {
+            Ok(forecasts) => {
+                self.forecasts = Some(forecasts);
+                self.faults.set(Fault::Forecast, None);
+            }
+            Err(error) => {
+                let sentence = format!("No forecast yet, fixed reserves hold: {error}.");
+                self.faults.set(Fault::Forecast, Some(sentence));
+            }
+        }
+    }
+
+    fn publish(&mut self, image: Arc<ProcessImage>, decision: Arc<Decision>) {
+        self.view.send_replace(Some(Arc::new(View {
+            site: Arc::clone(&self.site),
+            zone: Arc::clone(&self.zone),
+            settings: Arc::clone(&self.settings),
+            image,
+            decision,
+            forecasts: self.forecasts.clone(),
+            past: Arc::clone(&self.past),
+            devices: self.readings.health(),
+            faults: self.faults.sentences(),
+            counts: self.counts,
+        })));
+    }
+}

@@ -1,0 +1,203 @@
+//! What the hub writes down and reads back at its next start: cycles, minutes of telemetry, slot means.
+//!
+//! How it is stored is the journal's; a hub whose journal cannot be opened runs on without one.
+
+use std::time::Duration;
+
+use sunkeep_core::evidence::{EndedSlot, History};
+use sunkeep_core::image::{ProcessImage, Reading};
+use sunkeep_core::{Decision, Settings, State};
+use sunkeep_models::quantity::Seconds;
+use sunkeep_models::time::Uptime;
+
+use crate::clock::Now;
+use crate::config;
+use crate::journal::{
+    Journal, JournalError, JournalHealth, JournalOptions, LastKnown, LoadPoint, MinutePoint, Recorder, Recovered,
+    SlotPoint,
+};
+use crate::view::{MOST_POINTS, POINT_MINUTES, Point};
+
+/// A minute of telemetry, as its means are gathered.
+const MINUTE: Seconds = Seconds(60.0);
+
+/// The journal with what is gathered for it.
+#[derive(Debug)]
+pub struct Records {
+    journal: Journal,
+    recorder: Recorder,
+    minute: Minute,
+}
+
+/// What a start finds.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Where the hub stood when it last wrote.
+    pub last: Option<LastKnown>,
+    /// Slot means of the past.
+    pub history: History,
+    /// The last two days.
+    pub past: Vec<Point>,
+}
+
+impl Records {
+    /// Opens the journal and reads back what was known.
+    pub fn open(
+        journal: &config::Journal,
+        settings: &Settings,
+        text: &str,
+    ) -> Result<(Self, Memory), JournalError> {
+        let options = JournalOptions { max_bytes: journal.max_bytes, ..JournalOptions::default() };
+        let (journal, recorder, recovered) = Journal::open(&journal.path, options)?;
+        journal.keep_settings(settings, text);
+        tell(journal.path(), &recovered);
+        let memory = Memory {
+            last: recovered.last,
+            history: history(&recovered.slots),
+            past: past(&recovered.minutes),
+        };
+        Ok((Self { journal, recorder, minute: Minute::default() }, memory))
+    }
+
+    /// Writes down a cycle.
+    pub fn cycle(&mut self, settings: &Settings, before: &State, image: &ProcessImage, decision: &Decision) {
+        self.recorder.record(before, image, decision);
+        if let Some(minute) = self.minute.add(settings, image, decision, &self.recorder) {
+            self.recorder.minute(minute);
+        }
+    }
+
+    /// Writes down the means of a slot.
+    pub fn slot(&self, ended: &EndedSlot) {
+        let [critical, important, convenience] = ended.tiers;
+        self.recorder.slot(SlotPoint {
+            slot: ended.slot,
+            tiers: [critical, important, convenience, None],
+            total: ended.total,
+            sun: ended.sun,
+        });
+    }
+
+    /// What is wrong with the journal, if anything is.
+    pub fn fault(&self) -> Option<String> {
+        match &*self.journal.health().borrow() {
+            JournalHealth::Working => None,
+            JournalHealth::Failing { reason } => {
+                Some(format!("The journal cannot be written, records wait in memory: {reason}."))
+            }
+        }
+    }
+
+    /// Writes what is left, for at most `patience`.
+    pub fn close(mut self, patience: Duration) {
+        self.recorder.end_block();
+        if !self.journal.close(patience) {
+            tracing::warn!("the journal could not take its last records in time");
+        }
+    }
+}
+
+fn tell(path: &Path, recovered: &Recovered) {
+    tracing::info!("journal {}, store {}, start {}", path.display(), recovered.store, recovered.boot);
+    if let Some(aside) = &recovered.set_aside {
+        tracing::error!("the journal was damaged and is begun anew: {aside:?}");
+    }
+    if recovered.unreadable > 0 {
+        tracing::warn!("{} rows of the journal could not be read", recovered.unreadable);
+    }
+}
+
+impl Memory {
+    /// The state to start from, now that the time is known as well as it will be.
+    pub fn state(last: Option<LastKnown>, settings: &Settings, now: Now) -> State {
+        let Some(last) = last else { return State::new(settings) };
+        let off_for = match (last.wall, now.wall) {
+            (Some(then), Some(now)) if now.unix >= then.unix => Some(Seconds((now.unix - then.unix) as f64)),
+            _ => None,
+        };
+        last.state.after_restart(settings, off_for)
+    }
+}
+
+fn history(slots: &[SlotPoint]) -> History {
+    let mut history = History::default();
+    for point in slots {
+        for (tier, mean) in history.tiers.iter_mut().zip(point.tiers) {
+            tier.record(point.slot, mean);
+        }
+        history.total.record(point.slot, point.total);
+        history.sun.record(point.slot, point.sun);
+    }
+    history
+}
+
+fn past(minutes: &[MinutePoint]) -> Vec<Point> {
+    let mut past: Vec<Point> = Vec::new();
+    for minute in minutes {
+        let Some(unix) = minute.stamp.unix else { continue };
+        let unix = unix - unix.rem_euclid(POINT_MINUTES * 60);
+        if past.last().is_some_and(|last| last.unix >= unix) {
+            continue;
+        }
+        let [low, best, high] = minute.charge;
+        past.push(Point { unix, low, best, high, sun: minute.sun, load: minute.load });
+    }
+    past.drain(..past.len().saturating_sub(MOST_POINTS));
+    past
+}
+
+/// Gathers the means of a minute.
+#[derive(Debug, Default)]
+struct Minute {
+    began: Option<Uptime>,
+    cycles: u32,
+    /// Sum and number of fresh values of each reading, in the order of the process image.
+    sums: Vec<(f64, u32)>,
+}
+
+impl Minute {
+    /// Adds a cycle; hands out the minute that ends with it.
+    fn add(
+        &mut self,
+        settings: &Settings,
+        image: &ProcessImage,
+        decision: &Decision,
+        recorder: &Recorder,
+    ) -> Option<MinutePoint> {
+        let began = *self.began.get_or_insert(image.now);
+        self.cycles += 1;
+        self.sums.resize(image.readings().count(), (0.0, 0));
+        let fresh = |reading: Option<Reading>| {
+            reading.and_then(|reading| reading.fresh(image.now, settings.stale_after))
+        };
+        for ((sum, count), reading) in self.sums.iter_mut().zip(image.readings()) {
+            if let Some(value) = fresh(reading) {
+                *sum += value;
+                *count += 1;
+            }
+        }
+        if image.now.since(began) < MINUTE && self.cycles < 60 {
+            return None;
+        }
+        let mean = |place: usize| {
+            let (sum, count) = *self.sums.get(place)?;
+            (count > 0).then(|| (sum / f64::from(count)) as f32)
+        };
+        // Places as `ProcessImage::readings` orders them: five of the battery, sun, total, then two a load.
+        let loads = decision.loads.iter().enumerate();
+        let charge = decision.charge;
+        let point = MinutePoint {
+            stamp: recorder.stamp(image),
+            charge: [charge.low, charge.best, charge.high].map(|charge| charge.ratio() as f32),
+            volts: mean(0),
+            amps: mean(1),
+            watts: mean(2),
+            celsius: mean(3),
+            sun: mean(5),
+            load: mean(6),
+            loads: loads.map(|(number, load)| LoadPoint { on: load.on, watts: mean(7 + 2 * number) }).collect(),
+        };
+        *self = Self { began: Some(image.now), ..Self::default() };
+        Some(point)
+    }
+}
