@@ -42,7 +42,7 @@ pub use store::{KEPT_MINUTES, KEPT_SLOTS, LEAST_BYTES, LastKnown, RECALLED_MINUT
 
 use queue::{Batch, Queue, SettingsRow};
 use schema::WriterLock;
-use store::{Recalled, Store};
+use store::{Recalled, Store, recall};
 use writer::{Writer, begin_anew};
 
 /// Bounds of a journal.
@@ -122,8 +122,7 @@ impl Journal {
             return Err(JournalError::TooSmall { given: max_bytes, least: LEAST_BYTES });
         }
         let lock = WriterLock::take(path)?;
-        let Begun { store, recalled, boot, set_aside, failure } = begin(path, max_bytes, page_size)?;
-        let id = store.opened().store;
+        let Begun { store, id, recalled, boot, set_aside, failure } = begin(path, max_bytes, page_size)?;
         let queue = Arc::new(Queue::new(kept_bytes));
         let store_id = Arc::new(Mutex::new(id));
         let health = failure
@@ -137,7 +136,7 @@ impl Journal {
             page_size,
             boot,
             queue: Arc::clone(&queue),
-            store: failure.is_none().then_some(store),
+            store,
             store_id: Arc::clone(&store_id),
             health: health_told,
             committed: committed_told,
@@ -217,7 +216,9 @@ impl Drop for Journal {
 }
 
 struct Begun {
-    store: Store,
+    /// Closed where the disk takes nothing.
+    store: Option<Store>,
+    id: StoreId,
     recalled: Recalled,
     boot: u32,
     set_aside: Option<SetAside>,
@@ -225,25 +226,33 @@ struct Begun {
     failure: Option<JournalError>,
 }
 
-/// Opens and reads; a damaged file gets one new beginning.
+/// Opens and reads; a damaged file gets one new beginning, and one on a disk that takes nothing is read.
 fn begin(path: &Path, max_bytes: u64, page_size: u32) -> Result<Begun, JournalError> {
     let error = match Store::open(path, max_bytes, page_size).and_then(|store| begin_boot(path, store, None))
     {
         Ok(begun) => return Ok(begun),
         Err(error) => error,
     };
-    let Some(reason) = schema::damage(&error) else { return Err(error) };
-    let (store, aside) = begin_anew(path, reason, max_bytes, page_size)?;
-    begin_boot(path, store, Some(aside))
+    if let Some(reason) = schema::damage(&error) {
+        let (store, aside) = begin_anew(path, reason, max_bytes, page_size)?;
+        return begin_boot(path, store, Some(aside));
+    }
+    if !matches!(error, JournalError::Database { .. }) {
+        return Err(error);
+    }
+    let Ok((connection, id)) = schema::open_to_recall(path) else { return Err(error) };
+    let Ok(recalled) = recall(&connection) else { return Err(error) };
+    let boot = recalled.boot.saturating_add(1);
+    Ok(Begun { store: None, id, recalled, boot, set_aside: None, failure: Some(error) })
 }
 
 fn begin_boot(path: &Path, mut store: Store, set_aside: Option<SetAside>) -> Result<Begun, JournalError> {
     let fail = |doing| move |source| JournalError::Database { path: path.into(), doing, source };
-    let recalled = store.recall().map_err(fail("reading what was known"))?;
-    let boot = recalled.boot.saturating_add(1);
-    let failure = store.write(boot, &Batch::default()).map_err(fail("counting this boot")).err();
-    match failure {
-        Some(error) if schema::damage(&error).is_some() => Err(error),
-        failure => Ok(Begun { store, recalled, boot, set_aside, failure }),
+    let recalled = recall(&store.opened().connection).map_err(fail("reading what was known"))?;
+    let (id, boot) = (store.opened().store, recalled.boot.saturating_add(1));
+    match store.write(boot, &Batch::default()).map_err(fail("counting this boot")) {
+        Ok(()) => Ok(Begun { store: Some(store), id, recalled, boot, set_aside, failure: None }),
+        Err(error) if schema::damage(&error).is_some() => Err(error),
+        Err(error) => Ok(Begun { store: None, id, recalled, boot, set_aside, failure: Some(error) }),
     }
 }

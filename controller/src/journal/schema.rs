@@ -52,24 +52,30 @@ pub struct SetAside {
 /// Keeps other writers away while it lives; the system lets go of it however the process ends.
 #[derive(Debug)]
 pub(super) struct WriterLock {
-    _file: File,
+    /// None on a disk that takes no file: then nobody else writes either.
+    _file: Option<File>,
 }
 
 impl WriterLock {
     pub(super) fn take(path: &Path) -> Result<Self, JournalError> {
         let file = |source| JournalError::File { path: path.into(), doing: "creating its lock file", source };
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(beside(path, ".lock"))
-            .map_err(file)?;
+        let name = beside(path, ".lock");
+        let lock = match OpenOptions::new().create(true).truncate(false).write(true).open(name) {
+            Ok(lock) => lock,
+            Err(error) if takes_nothing(&error) && path.exists() => return Ok(Self { _file: None }),
+            Err(error) => return Err(file(error)),
+        };
         match lock.try_lock() {
-            Ok(()) => Ok(Self { _file: lock }),
+            Ok(()) => Ok(Self { _file: Some(lock) }),
             Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: path.into() }),
             Err(TryLockError::Error(source)) => Err(file(source)),
         }
     }
+}
+
+fn takes_nothing(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ReadOnlyFilesystem | Kind::StorageFull)
 }
 
 /// An open database and which file it is.
@@ -110,6 +116,23 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
     let (application, layout) = marks(&connection).map_err(fail("reading its header"))?;
     judge(path, application, layout)?;
     Ok(connection)
+}
+
+/// Opens a journal that is there on a disk that takes nothing, to read back what was known. The index of
+/// the log is held in memory; without a log the file is taken as it stands. Nobody else may have it open.
+pub(super) fn open_to_recall(path: &Path) -> Result<(Connection, StoreId), JournalError> {
+    let fail = |doing| move |source| JournalError::Database { path: path.into(), doing, source };
+    let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |data| data.len());
+    let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let name = format!("file:{name}?{}", if log > 0 { "mode=ro" } else { "immutable=1" });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(name, flags).map_err(fail("opening it to recall"))?;
+    let mode = connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()));
+    mode.map_err(fail("setting it up"))?;
+    let (application, layout) = marks(&connection).map_err(fail("reading its header"))?;
+    judge(path, application, layout)?;
+    let store = store_of(&connection).map_err(fail("reading its store number"))?;
+    Ok((connection, store))
 }
 
 fn marks(connection: &Connection) -> rusqlite::Result<(i64, i64)> {

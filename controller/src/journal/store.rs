@@ -83,43 +83,6 @@ impl Store {
         &self.opened
     }
 
-    /// Reads back what a start needs.
-    pub(super) fn recall(&self) -> Result<Recalled> {
-        let db = &self.opened.connection;
-        let mut recalled = Recalled {
-            boot: db.query_row("SELECT boot FROM meta", [], |row| row.get(0))?,
-            next_seq: db
-                .query_row("SELECT coalesce(max(seq), 0) + 1 FROM block", [], |row| row.get::<_, i64>(0))?
-                as u64,
-            ..Recalled::default()
-        };
-        let mut rows = db.prepare("SELECT slot, data FROM slot ORDER BY slot")?;
-        let mut rows = rows.query([])?;
-        while let Some(row) = rows.next()? {
-            match SlotPoint::unpack(Slot(row.get(0)?), row.get_ref(1)?.as_blob()?) {
-                Ok(point) => recalled.slots.push(point),
-                Err(_) => recalled.unreadable += 1,
-            }
-        }
-        let from = db.query_row("SELECT coalesce(max(id), 0) FROM minute", [], |row| row.get::<_, i64>(0))?;
-        let from = from - RECALLED_MINUTES as i64;
-        for point in minutes(db, from, i64::MAX)? {
-            match point {
-                Some(point) => recalled.minutes.push(point),
-                None => recalled.unreadable += 1,
-            }
-        }
-        let mut counters = db.prepare("SELECT name, total FROM counter")?;
-        for counter in counters.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))? {
-            let (name, total) = counter?;
-            recalled.counters.insert(name, total);
-        }
-        let (last, unreadable) = last_known(db)?;
-        recalled.last = last;
-        recalled.unreadable += unreadable;
-        Ok(recalled)
-    }
-
     /// Carries the log into the database and syncs both. After a failed write this makes sure that nothing
     /// rests on pages the system only believes to have written.
     pub(super) fn settle(&self) -> Result<()> {
@@ -156,6 +119,42 @@ impl Store {
     fn pages_allowed(&self) -> u64 {
         self.max_bytes.saturating_sub(2 * LOG_BYTES) / self.page_size
     }
+}
+
+/// Reads back what a start needs.
+pub(super) fn recall(db: &Connection) -> Result<Recalled> {
+    let mut recalled = Recalled {
+        boot: db.query_row("SELECT boot FROM meta", [], |row| row.get(0))?,
+        next_seq: db
+            .query_row("SELECT coalesce(max(seq), 0) + 1 FROM block", [], |row| row.get::<_, i64>(0))?
+            as u64,
+        ..Recalled::default()
+    };
+    let mut rows = db.prepare("SELECT slot, data FROM slot ORDER BY slot")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        match SlotPoint::unpack(Slot(row.get(0)?), row.get_ref(1)?.as_blob()?) {
+            Ok(point) => recalled.slots.push(point),
+            Err(_) => recalled.unreadable += 1,
+        }
+    }
+    let from = db.query_row("SELECT coalesce(max(id), 0) FROM minute", [], |row| row.get::<_, i64>(0))?;
+    let from = from - RECALLED_MINUTES as i64;
+    for point in minutes(db, from, i64::MAX)? {
+        match point {
+            Some(point) => recalled.minutes.push(point),
+            None => recalled.unreadable += 1,
+        }
+    }
+    let mut counters = db.prepare("SELECT name, total FROM counter")?;
+    for counter in counters.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))? {
+        let (name, total) = counter?;
+        recalled.counters.insert(name, total);
+    }
+    let (last, unreadable) = last_known(db)?;
+    recalled.last = last;
+    recalled.unreadable += unreadable;
+    Ok(recalled)
 }
 
 fn insert_block(db: &Transaction<'_>, block: &Block) -> Result<()> {
