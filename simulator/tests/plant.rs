@@ -217,3 +217,29 @@ fn the_battery_side_carries_the_appliances_and_the_inverter() {
     }
     assert!(running > 100, "{running} minutes with something running");
 }
+
+#[test]
+fn a_change_to_one_thing_leaves_the_others_as_they_were() {
+    println!("seed 9");
+    let whole = HomeSpec::from_seed(9, START);
+    let mut without = whole.clone();
+    without.appliances.remove(7);
+    // People's wishes and the sky are what is compared: nobody may run out of power.
+    let run = |mut spec: HomeSpec| {
+        spec.array.rated *= 5.0;
+        spec.battery.capacity *= 20.0;
+        spec.battery.resistance /= 20.0;
+        let mut home = SolarHome::new(spec).expect("a zone that exists");
+        let mut used = Vec::new();
+        for _ in 0..3 * 1440 {
+            home.advance(MINUTE);
+            let [critical, important, _] = home.readings().phases;
+            used.push((critical, important, home.ledger().pv_available));
+        }
+        used
+    };
+    let (whole, without) = (run(whole), run(without));
+    assert_eq!(whole, without);
+    let peak = |place: fn(&(f64, f64, f64)) -> f64| whole.iter().map(place).fold(0.0, f64::max);
+    assert!(peak(|it| it.0) > 0.0 && peak(|it| it.1) > 0.0);
+}

@@ -22,7 +22,13 @@ fn series(rows: &[(f64, [f64; 3])]) -> Series {
 }
 
 #[test]
-fn the_reference_plant_by_hand() {
+fn the_reference_plant_by_hand_in_steps_of_an_hour_and_of_a_minute() {
+    for step in [HOUR, MINUTE] {
+        by_hand(step);
+    }
+}
+
+fn by_hand(step: Duration) {
     let rows = series(&[
         (4000.0, [500.0, 300.0, 200.0]), // net 3000 W, of which 2000 W may charge
         (0.0, [0.0, 0.0, 0.0]),
@@ -34,23 +40,23 @@ fn the_reference_plant_by_hand() {
     let near =
         |value: f64, expected: f64| assert!((value - expected).abs() < 1e-6, "{value}, not {expected}");
     near(home.charge(), 0.8);
-    home.advance(HOUR);
+    hours(&mut home, 1);
     near(home.charge(), 0.99);
     near(home.ledger().pv_used, 3000.0);
-    home.advance(2 * HOUR);
+    hours(&mut home, 2);
     // 7900 Wh above the floor give 7505 Wh; 8000 Wh were wanted.
     near(home.charge(), 0.20);
     near(home.ledger().served[0], 500.0 + 6000.0 * 7505.0 / 8000.0);
     assert_eq!(home.ledger().disconnects, 1);
     assert!(home.readings().disconnected);
-    home.advance(HOUR);
+    hours(&mut home, 1);
     near(home.charge(), 0.39);
     near(home.ledger().unserved[0], 6000.0 * 495.0 / 8000.0 + 100.0);
-    home.advance(HOUR);
+    hours(&mut home, 1);
     assert!(!home.readings().disconnected);
     near(home.charge(), 0.39 - 0.01 / 0.95);
     assert!(home.ledger().imbalance().abs() < 1e-9, "{}", home.ledger().imbalance());
-    home.advance(24 * HOUR);
+    hours(&mut home, 24);
     near(home.charge(), 0.39 - 0.01 / 0.95);
 }
 

@@ -46,3 +46,19 @@ pub(crate) mod stream {
     /// Appliance number n has the stream `APPLIANCE + n`.
     pub(crate) const APPLIANCE: u64 = 100;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entity_has_a_stream_of_its_own() {
+        let draws = |seed, entity| {
+            let mut chance = Chance::new(seed, entity);
+            core::array::from_fn::<f64, 8, _>(|_| chance.unit())
+        };
+        assert_eq!(draws(1, stream::SKY), draws(1, stream::SKY));
+        assert_ne!(draws(1, stream::SKY), draws(1, stream::AIR));
+        assert_ne!(draws(1, stream::SKY), draws(2, stream::SKY));
+    }
+}
