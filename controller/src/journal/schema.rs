@@ -119,12 +119,13 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
 }
 
 /// Opens a journal that is there on a disk that takes nothing, to read back what was known. The index of
-/// the log is held in memory; without a log the file is taken as it stands. Nobody else may have it open.
+/// the log is held in memory, for which SQLite wants a lock that a read-only file cannot have, so none is
+/// taken; without a log the file is taken as it stands. The writer lock keeps others away.
 pub(super) fn open_to_recall(path: &Path) -> Result<(Connection, StoreId), JournalError> {
     let fail = |doing| move |source| JournalError::Database { path: path.into(), doing, source };
     let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |data| data.len());
     let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let name = format!("file:{name}?{}", if log > 0 { "mode=ro" } else { "immutable=1" });
+    let name = format!("file:{name}?{}", if log > 0 { "vfs=unix-none" } else { "immutable=1" });
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(name, flags).map_err(fail("opening it to recall"))?;
     let mode = connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()));
