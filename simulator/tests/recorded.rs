@@ -37,6 +37,11 @@ fn by_hand(step: Duration) {
         (0.0, [100.0, 0.0, 0.0]),     // 39 % where it begins: closed again
     ]);
     let mut home = RecordedHome::new(rows, ZONE, None).expect("a home");
+    let hours = |home: &mut RecordedHome, hours: u64| {
+        for _ in 0..hours * 3600 / step.as_secs() {
+            home.advance(step);
+        }
+    };
     let near =
         |value: f64, expected: f64| assert!((value - expected).abs() < 1e-6, "{value}, not {expected}");
     near(home.charge(), 0.8);
