@@ -24,7 +24,7 @@ pub(crate) fn plant() -> Plant {
 
 /// Starts a home with these buses and no folder.
 pub(crate) async fn start(buses: Vec<BusSpec>) -> RunningHome {
-    let options = HomeOptions { buses, dir: None, burst_pause: Duration::from_millis(60) };
+    let options = HomeOptions { buses, dir: None, burst_pause: Duration::from_millis(250) };
     RunningHome::start(plant(), &options).await.expect("a home")
 }
 
@@ -82,9 +82,9 @@ impl Tcp {
         self.transaction
     }
 
-    /// The next message within a second: transaction number and body.
+    /// The next message within ten seconds: transaction number and body.
     pub(crate) fn receive(&mut self) -> Option<(u16, Vec<u8>)> {
-        self.stream.set_read_timeout(Some(Duration::from_millis(600))).expect("a timeout");
+        self.stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         let mut header = [0; 6];
         self.stream.read_exact(&mut header).ok()?;
         let mut body = vec![0; usize::from(u16::from_be_bytes([header[4], header[5]]))];
@@ -138,9 +138,16 @@ impl Line {
         pieces
     }
 
-    /// Everything that arrives until the line is silent for 300 ms.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.pieces(Duration::from_millis(300)).into_iter().flat_map(|(_, bytes)| bytes).collect()
+    /// Everything that arrives until `enough` says so; the test fails after ten seconds.
+    pub(crate) fn until(&self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let end = now() + Duration::from_secs(10);
+        let mut bytes = Vec::new();
+        while !enough(&bytes) {
+            let left = end.checked_duration_since(now()).unwrap_or_default();
+            let piece = self.arrived.recv_timeout(left);
+            bytes.extend(piece.unwrap_or_else(|_| panic!("only {bytes:02x?} within ten seconds")).1);
+        }
+        bytes
     }
 
     /// Whether the line ends within a second.
@@ -149,32 +156,27 @@ impl Line {
             == Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
     }
 
-    /// Everything that arrives within `span`, however busy the line.
-    pub(crate) fn arrivals(&self, span: Duration) -> Vec<u8> {
-        let end = now() + span;
-        let mut bytes = Vec::new();
-        while let Some(left) = end.checked_duration_since(now()) {
-            bytes.extend(self.arrived.recv_timeout(left).map(|(_, piece)| piece).unwrap_or_default());
-        }
-        bytes
-    }
-
-    /// The next `count` bytes; fewer after a second of silence.
+    /// The next `count` bytes.
     pub(crate) fn exactly(&self, count: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while bytes.len() < count {
-            let Ok((_, piece)) = self.arrived.recv_timeout(Duration::from_secs(1)) else { break };
-            bytes.extend(piece);
-        }
+        self.until(|bytes| bytes.len() >= count)
+    }
+
+    /// Asks, and returns the answer without its checksum.
+    pub(crate) fn ask(&mut self, body: &[u8]) -> Vec<u8> {
+        self.send(body);
+        let mut bytes = self.until(|bytes| {
+            bytes
+                .split_at_checked(bytes.len().saturating_sub(2))
+                .is_some_and(|(answer, sum)| answer.len() >= 3 && crc(answer) == sum)
+        });
+        bytes.truncate(bytes.len() - 2);
         bytes
     }
 
-    /// Asks, and returns the answer without its checksum, which must be right.
-    pub(crate) fn ask(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+    /// Asks, and nobody answers for 300 ms.
+    pub(crate) fn ask_in_vain(&mut self, body: &[u8]) {
         self.send(body);
-        let bytes = self.bytes();
-        let (answer, sum) = bytes.split_at_checked(bytes.len().checked_sub(2)?)?;
-        assert_eq!(crc(answer), sum, "{bytes:02x?}");
-        Some(answer.to_vec())
+        let pieces = self.pieces(Duration::from_millis(300));
+        assert!(pieces.is_empty(), "{pieces:02x?}");
     }
 }
