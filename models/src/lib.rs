@@ -8,6 +8,8 @@ pub mod baseline;
 pub mod contract;
 pub mod day_grid;
 pub mod battery;
+#[cfg(feature = "onnx")]
+pub mod factory;
 pub mod forecast;
 pub mod history;
 pub mod load_features;

@@ -1,0 +1,124 @@
+//! `sunkeep-train` as a person calls it.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use sunkeep_models::forecast::Forecaster;
+use sunkeep_models::onnx::OnnxForecaster;
+use sunkeep_models::time::{Slot, Zone};
+use sunkeep_training::backtest::history_before;
+use sunkeep_training::series_file::read_series;
+
+use common::{START, home, write_parquet};
+
+fn sunkeep_train(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sunkeep-train")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn training_writes_the_same_model_twice_and_a_hub_can_use_it() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(&folder.path().join("home.parquet"), &home("a", 60, 1800, 21));
+    write_parquet(&folder.path().join("other.parquet"), &home("b", 60, 900, 22));
+    let train = |out: &str| {
+        let output = sunkeep_train(
+            &[
+                "load",
+                "--data",
+                "home.parquet",
+                "other.parquet",
+                "--timezone",
+                "Europe/Paris",
+                "UTC",
+                "--out",
+                out,
+            ],
+            folder.path(),
+        );
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let output = train("one");
+    for part in ["linfa and tract agree on", "persistence", "similar day", "same-slot profile", "other"] {
+        assert!(output.contains(part), "{output:?} does not say {part:?}");
+    }
+    train("two");
+    for file in ["load.onnx", "model.toml"] {
+        let read = |out: &str| std::fs::read(folder.path().join(out).join(file)).unwrap();
+        assert!(read("one") == read("two"), "{file} differs between two runs");
+    }
+    let toml = std::fs::read_to_string(folder.path().join("one/model.toml")).unwrap();
+    let onnx = std::fs::read(folder.path().join("one/load.onnx")).unwrap();
+    let model = OnnxForecaster::load(&toml, &onnx).unwrap();
+    assert_eq!(model.contract().training.sites, 2);
+    assert_eq!(model.contract().training.first_day, "2025-03-02");
+    let series = read_series(&folder.path().join("home.parquet")).unwrap().series.remove(0).slots();
+    // Evenings are known: 18:00 to 23:00 UTC.
+    let issued = Slot::of(START + 50 * 86_400);
+    let forecast =
+        model.forecast(&history_before(&series, issued), issued, &Zone::named("Europe/Paris").unwrap());
+    let forecast = forecast.unwrap();
+    assert!(forecast.p50[40] > 2.0 * forecast.p50[6], "{:?}", forecast.p50);
+}
+
+#[test]
+fn a_backtest_writes_forecasts_of_whole_days_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = home("a", 50, 3600, 31);
+    rows.extend(home("b", 50, 900, 32));
+    write_parquet(&folder.path().join("homes.parquet"), &rows);
+    let output = sunkeep_train(
+        &["backtest", "load", "homes.parquet", "--timezone", "Africa/Nairobi", "--out", "forecasts.csv"],
+        folder.path(),
+    );
+    assert!(output.status.success(), "{}", said(&output));
+    let mut csv = csv::Reader::from_path(folder.path().join("forecasts.csv")).unwrap();
+    assert_eq!(csv.headers().unwrap(), &["site", "issued_at", "timestamp", "p10", "p50", "p90"][..]);
+    let mut steps = std::collections::BTreeMap::<String, usize>::new();
+    for row in csv.records() {
+        let row = row.unwrap();
+        assert!(row[1].ends_with("T21:00:00Z"), "{} is not midnight in Nairobi", &row[1]);
+        let [p10, p50, p90] = [3, 4, 5].map(|place| row[place].parse::<f32>().unwrap());
+        assert!(0.0 <= p10 && p10 <= p50 && p50 <= p90 && p90.is_finite());
+        *steps.entry(row[0].to_owned()).or_default() += 1;
+    }
+    // 51 local days with measurements, the first and the last whole enough or not: ten or eleven tested.
+    let days = [steps["a"] / 24, steps["b"] / 96];
+    assert!(days.iter().all(|days| (10..=11).contains(days)), "{steps:?}");
+    assert!(steps["a"] % 24 == 0 && steps["b"] % 96 == 0, "{steps:?}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_the_file_and_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(&folder.path().join("short.parquet"), &home("a", 5, 1800, 1));
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["load", "--data", "none.parquet", "--out", "o"], &["none.parquet", "No such file"]),
+        (&["load", "--data", "short.parquet", "--out", "o"], &["short", "\"a\"", "5 days", "20 are wanted"]),
+        (
+            &["load", "--data", "short.parquet", "--timezone", "Mars/Olympus", "--out", "o"],
+            &["Mars/Olympus", "Africa/Nairobi"],
+        ),
+        (
+            &["load", "--data", "short.parquet", "--timezone", "UTC", "UTC", "--out", "o"],
+            &["2 time zones for 1 files"],
+        ),
+        (
+            &["backtest", "load", "short.parquet", "--timezone", "UTC", "--out", "o/p/q.csv"],
+            &["short", "20 are wanted"],
+        ),
+    ];
+    for (arguments, says) in cases {
+        let output = sunkeep_train(arguments, folder.path());
+        let said = said(&output);
+        assert!(!output.status.success(), "{said}");
+        assert!(says.iter().all(|part| said.contains(part)), "{said:?} does not say {says:?}");
+    }
+    assert!(!folder.path().join("o").exists(), "a failed run left something behind");
+}
