@@ -8,28 +8,21 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use peers::{
-    Act, Asked, QUICK, RtuPeer, TcpPeer, bus, clock, contacts, count, device, drive, framed, said,
+    A, Act, Asked, LATE, QUICK, RtuPeer, TcpPeer, bus, contacts, count, device, drive, framed, honest, said,
     small_device, values, with_relays,
 };
 use sunkeep::driver::{Driver, Output};
 use sunkeep_models::time::Uptime;
 
-/// An honest answer: the word at an address is the address plus ten times the unit.
-fn honest(asked: &Asked) -> Vec<Act> {
-    vec![Act::Frame(asked.reply(|address| address + 10 * u16::from(asked.unit)))]
-}
-
-const A: f64 = 26.0;
-
 #[tokio::test]
 async fn a_late_reply_is_never_the_next_requests_value() {
-    // Every reply counts up. The third comes 200 ms late, when the next request is due: its number must not
+    // Every reply counts up. The third comes late, when the next request is due: its number must not
     // turn up as a value, for by then it says what was true before.
     let mut asked_so_far = 0;
     let peer = RtuPeer::start(move |asked| {
         asked_so_far += 1;
         let number = asked_so_far;
-        let wait = Act::Wait(if number == 3 { 200 } else { 0 });
+        let wait = Act::Wait(if number == 3 { LATE } else { 0 });
         vec![wait, Act::Frame(asked.reply(|_| number))]
     });
     let mut bus = bus(peer.settings(), vec![device(1, &small_device(QUICK), &["a"], 1.0)]);
@@ -42,10 +35,10 @@ async fn a_late_reply_is_never_the_next_requests_value() {
 #[tokio::test]
 async fn a_late_reply_of_one_unit_is_not_taken_for_another_units() {
     let peer = RtuPeer::start(|asked| match asked.unit {
-        1 => vec![Act::Wait(200), Act::Frame(asked.reply(|_| 666))],
+        1 => vec![Act::Wait(LATE), Act::Frame(asked.reply(|_| 666))],
         _ => honest(asked),
     });
-    let file = small_device("reply_timeout_ms = 120, longest_reply_ms = 120");
+    let file = small_device("reply_timeout_ms = 800, longest_reply_ms = 800");
     let devices = vec![device(1, &file, &["a"], 1.0), device(2, &file, &["a"], 1.0)];
     let events = drive(&mut bus(peer.settings(), devices), 0, 5).await;
     assert_eq!(values(&events, 10), [0.0; 0]);
@@ -227,136 +220,6 @@ async fn exceptions_are_not_silence() {
     }
 }
 
-/// Four devices read twice a second in real time for ten seconds, with dead ones between them: the fewest
-/// readings of a live device, its longest pause after the first three seconds, and how often a dead one was tried.
-async fn rate_among_dead(dead: u8) -> (usize, f64, usize) {
-    let peer = RtuPeer::start(|asked| if asked.unit > 4 { vec![] } else { honest(asked) });
-    let file = small_device("reply_timeout_ms = 150, longest_reply_ms = 250");
-    let devices = (1..=4 + dead).map(|unit| device(unit, &file, &["a"], 0.5)).collect();
-    let mut bus = bus(peer.settings(), devices);
-    let (mut readings, mut last, mut longest) = ([0; 5], [0.0_f64; 5], 0.0_f64);
-    let (mut events, start) = (Vec::new(), clock());
-    while start.elapsed().as_secs_f64() < 10.0 {
-        let Some(more) = bus.next(Uptime(start.elapsed().as_millis() as u64)).await else {
-            peers::pause(1);
-            continue;
-        };
-        let seconds = start.elapsed().as_secs_f64();
-        for unit in (1..=4_u8).filter(|unit| !values(&more, u16::from(*unit) * 10).is_empty()) {
-            let at = usize::from(unit);
-            if last[at] > 3.0 {
-                longest = longest.max(seconds - last[at]);
-            }
-            (last[at], readings[at]) = (seconds, readings[at] + 1);
-        }
-        events.extend(more);
-    }
-    let tries = |unit| count(&peer.log, |asked: &Asked| asked.unit == unit);
-    for unit in 5..=4 + dead {
-        assert_eq!(said(&events, unit).len(), 1);
-        assert!(
-            (3..=4).contains(&tries(unit)),
-            "two to find out, and again after four seconds: {}",
-            tries(unit)
-        );
-    }
-    (readings[1..].iter().copied().min().unwrap(), longest, (5..=4 + dead).map(tries).sum())
-}
-
-#[tokio::test]
-async fn a_dead_device_never_delays_the_others() {
-    let (alone, pause_alone, _) = rate_among_dead(0).await;
-    let (among, pause_among, tries) = rate_among_dead(3).await;
-    println!("no dead device: {alone} readings of each live one in 10 s, longest pause {pause_alone:.3} s");
-    println!("three dead, tried {tries} times: {among} readings, longest pause {pause_among:.3} s");
-    assert!(among + 4 >= alone, "{among} of {alone}: no more than finding out may cost");
-    assert!(pause_among < 0.5 + 0.15, "a live device waited {pause_among} s");
-}
-
-#[tokio::test]
-async fn a_dead_device_is_found_again_on_a_bus_without_pauses() {
-    let alive = Arc::new(AtomicBool::new(false));
-    let revived = Arc::clone(&alive);
-    let peer = RtuPeer::start(move |asked| {
-        if asked.unit == 3 && !revived.load(Ordering::Relaxed) { vec![] } else { honest(asked) }
-    });
-    // A reply may take longer than the second between two readings.
-    let slow = small_device("reply_timeout_ms = 20, longest_reply_ms = 1200");
-    let quick = small_device("reply_timeout_ms = 20, longest_reply_ms = 20");
-    let devices =
-        vec![device(1, &quick, &["a"], 1.0), device(2, &quick, &["a"], 1.0), device(3, &slow, &["a"], 1.0)];
-    let mut bus = bus(peer.settings(), devices);
-    let tries = || count(&peer.log, |asked| asked.unit == 3);
-    drive(&mut bus, 0, 10).await;
-    assert_eq!(tries(), 2, "a pause is waited for");
-    drive(&mut bus, 10, 20).await;
-    assert_eq!(tries(), 3, "but not for ever");
-    // From here two transactions a second are all there is time for, and two are always due.
-    for second in 20..360 {
-        for _ in 0..2 {
-            bus.next(Uptime::from_seconds(second)).await;
-        }
-    }
-    assert_eq!(tries(), 4, "once in five minutes even then");
-    alive.store(true, Ordering::Relaxed);
-    assert_eq!(said(&drive(&mut bus, 360, 440).await, 3), ["answers"]);
-}
-
-#[tokio::test]
-async fn a_slow_device_costs_the_others_one_transaction_a_turn() {
-    // Unit 1 takes 80 ms and has five requests; unit 2 is quick. Both are wanted more often than the bus can.
-    let peer = RtuPeer::start(|asked| {
-        let wait = Act::Wait(if asked.unit == 1 { 80 } else { 0 });
-        [vec![wait], honest(asked)].concat()
-    });
-    let text = r#"
-name = "wide"
-vendor = "test"
-source = "test"
-verified = true
-limits = { max_registers = 1, reply_timeout_ms = 300, longest_reply_ms = 300 }
-register = [
-  { name = "a", function = 3, address = 1, type = "u16", min = 0, max = 1000 },
-  { name = "b", function = 3, address = 2, type = "u16", min = 0, max = 1000 },
-  { name = "c", function = 3, address = 3, type = "u16", min = 0, max = 1000 },
-  { name = "d", function = 3, address = 4, type = "u16", min = 0, max = 1000 },
-]
-"#;
-    let wide = Arc::new(sunkeep::device_file::DeviceFile::parse("wide", text).unwrap());
-    let devices =
-        vec![device(1, &wide, &["a", "b", "c", "d"], 0.1), device(2, &small_device(QUICK), &["a"], 0.1)];
-    let mut bus = bus(peer.settings(), devices);
-    let (mut events, start) = (Vec::new(), clock());
-    while start.elapsed().as_secs_f64() < 3.0 {
-        let now = Uptime(start.elapsed().as_millis() as u64);
-        events.extend(bus.next(now).await.unwrap_or_default());
-    }
-    let quick = values(&events, 20).len();
-    let slow: Vec<_> = (10..14).map(|channel| values(&events, channel).len()).collect();
-    println!("quick device: {quick} readings in 3 s; slow one: {slow:?}");
-    assert!(quick >= 20, "{quick}");
-    assert!(slow.iter().all(|count| *count >= 5), "no register starves: {slow:?}");
-}
-
-#[tokio::test]
-async fn a_device_that_comes_back_is_read_again_in_full() {
-    let dead = Arc::new(AtomicBool::new(false));
-    let off = Arc::clone(&dead);
-    let peer = RtuPeer::start(move |asked| if off.load(Ordering::Relaxed) { vec![] } else { honest(asked) });
-    let device = device(1, &small_device(QUICK), &["a", "extra", "input"], 1.0);
-    let mut bus = bus(peer.settings(), vec![with_relays(device, &[(0, 0)])]);
-    assert_eq!(said(&drive(&mut bus, 0, 3).await, 1), ["answers"]);
-    dead.store(true, Ordering::Relaxed);
-    let events = drive(&mut bus, 3, 60).await;
-    assert_eq!(said(&events, 1).len(), 1);
-    assert_eq!(contacts(&events, 0), [None], "a contact that cannot be read is unknown");
-    dead.store(false, Ordering::Relaxed);
-    let events = drive(&mut bus, 60, 130).await;
-    assert_eq!(said(&events, 1), ["answers"]);
-    assert!([10, 11, 12].iter().all(|channel| values(&events, *channel).len() > 5));
-    assert_eq!(contacts(&events, 0).first(), Some(&Some(true)), "unit 1: coil 0 reads 10");
-}
-
 /// A board of relays that does what it is told.
 fn relay_board(coils: &Arc<AtomicU8>, asked: &Asked) -> Vec<Act> {
     if asked.function == 5 {
@@ -435,7 +298,7 @@ async fn stale_transactions_and_late_replies_over_tcp_are_dropped_with_the_conne
         let number = asked_so_far;
         match number {
             2 => vec![Act::Stale(asked.reply(|_| 666))],
-            4 => vec![Act::Wait(200), Act::Frame(asked.reply(|_| 666))],
+            4 => vec![Act::Wait(LATE), Act::Frame(asked.reply(|_| 666))],
             6 => vec![Act::Frame(asked.reply(|_| number)), Act::Frame(asked.reply(|_| 666))],
             9 => vec![Act::Frame(Asked { unit: 9, ..asked.clone() }.reply(|_| 666))],
             11 => vec![Act::Frame(Asked { count: 2, ..asked.clone() }.reply(|_| 666))],

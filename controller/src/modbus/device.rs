@@ -21,6 +21,8 @@ const BUSY_TOLERATED: u32 = 5;
 const UNANSWERED_TOLERATED: u32 = 3;
 /// A register that does not exist is asked for again after this, for a device may be replaced or reset.
 const RECHECK: Seconds = Seconds(600.0);
+/// The contacts, where otherwise the place of a register stands.
+const CONTACTS: usize = usize::MAX;
 
 /// A request that a device needs again and again.
 #[derive(Debug, Clone)]
@@ -160,9 +162,7 @@ impl Device {
         self.answered(now, events);
         if let Some(task) = self.tasks.iter_mut().find(|task| task.what == *what) {
             task.failures = 0;
-            let next = Uptime(task.due.0.saturating_add((task.period.0 * 1000.0) as u64));
-            // Polls that were missed are not made up for.
-            task.due = if next <= now { now.after(task.period) } else { next };
+            task.due = next_turn(now, task.period);
         }
         match what {
             What::Read(block) => self.took_values(block, words, now, events),
@@ -216,7 +216,7 @@ impl Device {
             events.push(Event::Contact { output: relay.output, energised, at: now });
         }
         self.contacts_known = true;
-        self.ease(usize::MAX, events);
+        self.ease(CONTACTS, events);
     }
 
     /// An exception came for `what`. 1, 2 and 3 are not asked again as they stand; 5 and 6 soon; others at
@@ -254,7 +254,7 @@ impl Device {
             self.missed(&why, now, events);
         } else {
             self.answered(now, events);
-            self.doubt(Doubt::Exception(code), usize::MAX, &why, events);
+            self.doubt(Doubt::Exception(code), CONTACTS, &why, events);
         }
     }
 
@@ -299,7 +299,7 @@ impl Device {
         task.due = now.after(if failures == 1 { Seconds(next.0.min(task.period.0)) } else { next });
         if failures == UNANSWERED_TOLERATED && self.health.answers() {
             let why = format!("{asked} stays unanswered ({why}), while other requests are answered");
-            self.doubt(Doubt::Unanswered, usize::MAX - 1, &why, events);
+            self.doubt(Doubt::Unanswered, about(what), &why, events);
             self.forget_contacts(what, now, events);
         }
     }
@@ -338,12 +338,8 @@ impl Device {
     }
 
     fn doubt_exception(&mut self, code: u8, what: &What, events: &mut Vec<Event>) {
-        let about = match what {
-            What::Read(block) | What::Recheck(block) => block.members.first().copied().unwrap_or(usize::MAX),
-            What::Contacts { .. } => usize::MAX,
-        };
         let why = format!("asked {}; exception {code:#04X} ({}) came", self.describe(what), meaning(code));
-        self.doubt(Doubt::Exception(code), about, &why, events);
+        self.doubt(Doubt::Exception(code), about(what), &why, events);
     }
 
     fn doubt(&mut self, doubt: Doubt, about: usize, why: &str, events: &mut Vec<Event>) {
@@ -385,6 +381,21 @@ impl Device {
             }
             _ => "nothing".into(),
         }
+    }
+}
+
+/// The next multiple of the period: requests of one period fall due together, whatever happened before, and
+/// leave a pause in which a silent device can be tried. Polls that were missed are not made up for.
+fn next_turn(now: Uptime, period: Seconds) -> Uptime {
+    let period = ((period.0 * 1000.0) as u64).max(1);
+    Uptime((now.0 / period).saturating_add(1).saturating_mul(period))
+}
+
+/// What a doubt about this request is about: its first register, or the contacts.
+fn about(what: &What) -> usize {
+    match what {
+        What::Read(block) | What::Recheck(block) => block.members.first().copied().unwrap_or(CONTACTS),
+        What::Contacts { .. } => CONTACTS,
     }
 }
 

@@ -81,6 +81,14 @@ impl Asked {
     }
 }
 
+/// An honest answer: the word at an address is the address plus ten times the unit.
+pub fn honest(asked: &Asked) -> Vec<Act> {
+    vec![Act::Frame(asked.reply(|address| address + 10 * u16::from(asked.unit)))]
+}
+
+/// What an honest unit 1 says at 0x10.
+pub const A: f64 = 26.0;
+
 /// What a peer does about a request.
 #[derive(Debug, Clone)]
 pub enum Act {
@@ -326,7 +334,10 @@ relays = {{ count = 8, first = 0, read_function = 1, write_function = 5 }}
     Arc::new(DeviceFile::parse("small", &text).unwrap())
 }
 
-pub const QUICK: &str = "reply_timeout_ms = 120, longest_reply_ms = 250";
+/// Long enough for a busy machine to answer in time, short enough to wait for.
+pub const QUICK: &str = "reply_timeout_ms = 800, longest_reply_ms = 1600";
+/// A reply after this comes too late for `QUICK`, but before it is given up for good, ms.
+pub const LATE: u64 = 1200;
 
 /// Settings of a device whose registers go to channels `unit * 10` and on.
 pub fn device(unit: u8, file: &Arc<DeviceFile>, wanted: &[&str], period: f64) -> DeviceSettings {
@@ -383,9 +394,9 @@ pub fn values(events: &[Event], wanted: u16) -> Vec<f64> {
 /// What was said of a device: "answers", "silent: ..." or "doubtful: ...".
 pub fn said(events: &[Event], of: u8) -> Vec<String> {
     let says = |event: &Event| match event {
-        Event::Answers(device) if device.0 == of.into() => Some("answers".to_owned()),
-        Event::Silent { device, why } if device.0 == of.into() => Some(format!("silent: {why}")),
-        Event::Doubtful { device, why } if device.0 == of.into() => Some(format!("doubtful: {why}")),
+        Event::Answers(device) if device.0 == u16::from(of) => Some("answers".to_owned()),
+        Event::Silent { device, why } if device.0 == u16::from(of) => Some(format!("silent: {why}")),
+        Event::Doubtful { device, why } if device.0 == u16::from(of) => Some(format!("doubtful: {why}")),
         _ => None,
     };
     events.iter().filter_map(says).collect()
