@@ -32,6 +32,8 @@ pub(super) enum Access {
 pub(super) enum Entered {
     /// It was right; this is the session's token.
     Right(String),
+    /// There was none: a session that has ended meanwhile, or an empty field. This is no attempt.
+    Nothing,
     /// It was wrong.
     Wrong,
     /// It was not looked at: so long there is no further attempt.
@@ -75,6 +77,9 @@ impl Guard {
     /// Takes a PIN. Looking and noting is one step, so that attempts at the same time count one by one.
     pub(super) fn enter(&self, pin: &str, peer: IpAddr, now: Uptime) -> Entered {
         let Some(right) = &self.pin else { return Entered::Wrong };
+        if pin.is_empty() {
+            return Entered::Nothing;
+        }
         let mut inner = held(&self.inner);
         if let Some(wait) = inner.attempts.wait(peer, now) {
             return Entered::Wait(wait);

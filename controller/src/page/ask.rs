@@ -15,7 +15,7 @@ use sunkeep_core::decision::Alarm;
 use sunkeep_core::explain::{self, PinCost};
 use sunkeep_core::image::Request;
 use sunkeep_core::settings::{Load, Tier};
-use sunkeep_models::quantity::{Seconds, Watts};
+use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use tokio::time::timeout;
 
 use super::access::{Access, Entered};
@@ -155,7 +155,8 @@ fn wrong(view: &View, load: u16, what: What, entered: &Entered) -> Response {
             "The hub cannot make a session now. Try again in a moment.".to_owned(),
             None,
         ),
-        _ => (StatusCode::FORBIDDEN, "That PIN is wrong.".to_owned(), None),
+        Entered::Nothing => (StatusCode::FORBIDDEN, "Enter the PIN.".to_owned(), None),
+        Entered::Wrong | Entered::Right(_) => (StatusCode::FORBIDDEN, "That PIN is wrong.".to_owned(), None),
     };
     let mut response = (status, question(view, load, what, Access::NeedsPin, Some(&said))).into_response();
     if let Some(seconds) = wait {
@@ -218,7 +219,15 @@ fn cost(view: &View, number: usize) -> PinCost {
         Some(slot) => slot.keep[load.tier.place()],
         None => settings.reserve_level(load.tier),
     };
-    explain::pin_cost(settings, number, HOUR, draws, critical, decision.charge, keep.map(|keep| keep.ratio()))
+    explain::pin_cost(
+        settings,
+        number,
+        HOUR,
+        draws,
+        critical,
+        decision.charge,
+        keep.map(StateOfCharge::ratio),
+    )
 }
 
 fn question(
@@ -262,7 +271,7 @@ fn costs(view: &View, load: &Load, cost: &PinCost) -> Markup {
         None => false,
     };
     html! {
-        p class="lead" { (explain::cost_sentence(load, HOUR, cost)) }
+        p class="lead" { (words::tied(&explain::cost_sentence(load, HOUR, cost))) }
         dl class="costs" {
             div { dt { "Energy" } dd { (cost.energy) } }
             div { dt { "Of the battery" } dd { (words::percent(cost.share)) } }

@@ -11,14 +11,14 @@ use super::words;
 
 pub(super) const SUN: RGBColor = RGBColor(0xD9, 0x82, 0x00);
 pub(super) const LOAD: RGBColor = RGBColor(0x2F, 0x6D, 0xB5);
-pub(super) const CHARGE: RGBColor = RGBColor(0x2B, 0x8A, 0x57);
+pub(super) const CHARGE: RGBColor = RGBColor(0x1F, 0x7A, 0x49);
 pub(super) const KEEP: RGBColor = RGBColor(0xA8, 0x46, 0x2F);
 const INK: RGBColor = RGBColor(0x5A, 0x60, 0x68);
 const GRID: RGBColor = RGBColor(0xDD, 0xD8, 0xCE);
 
 /// Units of the drawing; the browser makes it as wide as the screen.
-const SIZE: (u32, u32) = (720, 330);
-const FONT: u32 = 25;
+const SIZE: (u32, u32) = (720, 340);
+const FONT: u32 = 30;
 
 /// A line through (seconds since 1970, value).
 pub(super) struct Line {
@@ -118,8 +118,8 @@ impl Chart<'_> {
             .margin_top(14)
             .margin_right(16)
             .margin_bottom(2)
-            .x_label_area_size(36)
-            .y_label_area_size(88)
+            .x_label_area_size(42)
+            .y_label_area_size(104)
             .build_cartesian_2d(x, y)?;
         chart
             .configure_mesh()

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use maud::{Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
 use sunkeep_core::settings::Tier;
 use sunkeep_models::forecast::Forecast;
 use sunkeep_models::time::{HORIZON, SLOT_SECONDS};
@@ -51,7 +52,8 @@ fn version(view: &View) -> String {
         let plan = &forecasts.outlook.plan;
         let _ = write!(version, "-{}-{}-{}", plan.issued.0, plan.made.0, forecasts.load_by);
     }
-    version
+    // A digest, for a name that somebody chose has no place in an address.
+    words::hex(&Sha256::digest(&version)[..8])
 }
 
 fn figure(caption: &str, legend: &[(&str, &str)], chart: &Chart<'_>, said: &str) -> Markup {
@@ -65,7 +67,7 @@ fn figure(caption: &str, legend: &[(&str, &str)], chart: &Chart<'_>, said: &str)
                 Some(svg) => (PreEscaped(svg)),
                 None => p { "This chart could not be drawn." },
             }
-            @if !said.is_empty() { p class="said" { (said) } }
+            @if !said.is_empty() { p class="said" { (words::tied(said)) } }
         }
     }
 }

@@ -60,9 +60,9 @@ fn one(view: &View, number: usize, load: &Load, decision: &LoadDecision, access:
         div class="head" {
             h4 { (load.label) }
             @match measured {
-                Some(watts) => { span class="watts" { (words::power(watts)) } }
+                Some(watts) if decision.on || watts >= 1.0 => { span class="watts" { (words::power(watts)) } }
                 None if decision.on => { span class="watts" { "~" (words::power(load.nominal.0)) } }
-                None => {}
+                _ => {}
             }
             span class={ "state " @if decision.on { "on" } @else { "off" } } {
                 @if decision.on { "On" } @else { "Off" }
@@ -92,7 +92,7 @@ fn why(view: &View, load: &Load, decision: &LoadDecision) -> Option<String> {
     }
     let sentence = explain::sentence(load, decision, words::clock(&view.image));
     let rest = sentence.strip_prefix(load.label.as_str()).map_or(sentence.as_str(), str::trim_start);
-    Some(words::capital(rest))
+    Some(words::tied(&words::capital(rest)))
 }
 
 /// Until when a wish holds.

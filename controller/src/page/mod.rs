@@ -82,7 +82,10 @@ pub struct Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The PIN stays out of logs.
-        f.debug_struct("Server").field("listen", &self.page.listen).field("limits", &self.limits).finish()
+        f.debug_struct("Server")
+            .field("listen", &self.page.listen)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use sunkeep_core::decision::Alarm;
 use sunkeep_core::explain;
 use sunkeep_core::settings::Tier;
 use sunkeep_models::forecast::Forecast;
-use sunkeep_models::quantity::{Seconds, Watts};
+use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use sunkeep_models::time::Slot;
 
 use super::words;
@@ -70,14 +70,15 @@ pub(super) fn answer(view: &View) -> Answer {
     }
     let best = view.decision.charge.best;
     match (&view.forecasts, view.image.wall) {
-        (Some(forecasts), Some(wall)) => expected(view, forecasts, wall.unix)
-            .unwrap_or_else(|| unknown(best.to_string(), "the forecast is too old")),
-        (_, None) => unknown(best.to_string(), "the time of day is not known"),
-        (None, _) => unknown(best.to_string(), "no forecast has been made yet"),
+        (Some(forecasts), Some(wall)) => {
+            expected(view, forecasts, wall.unix).unwrap_or_else(|| unknown(best, "the forecast is too old"))
+        }
+        (_, None) => unknown(best, "the time of day is not known"),
+        (None, _) => unknown(best, "no forecast has been made yet"),
     }
 }
 
-fn unknown(best: String, why: &str) -> Answer {
+fn unknown(best: StateOfCharge, why: &str) -> Answer {
     Answer {
         tone: Tone::Unknown,
         headline: format!("{best} in the battery. Whether it lasts the night is not known yet."),
@@ -134,7 +135,7 @@ fn detail(view: &View, tone: Tone, need: f64, back: &str) -> String {
             charge.best
         ),
         Tone::Watch => format!(
-            "{} in the battery, perhaps only {}. {need} would be sure to reach until {back}, even if much is \
+            "{} in the battery, perhaps only {}; {need} would surely be enough until {back}, even if much is \
              used and the sky stays dark.",
             charge.best, charge.low
         ),

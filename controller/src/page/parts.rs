@@ -50,8 +50,7 @@ impl Home {
 /// Renders the page.
 pub(super) fn home(room: &Room, view: &View, age: Seconds, access: Access, late: bool) -> Home {
     let (charts_version, charts) = room.charts.of(view);
-    let digest = view.settings.digest().0;
-    let digest: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let digest = words::hex(&view.settings.digest().0[..6]);
     Home {
         site: view.site.to_string(),
         key: format!("{}-{digest}", env!("CARGO_PKG_VERSION")),
@@ -114,8 +113,8 @@ fn answer(view: &View, age: Seconds) -> Markup {
     };
     html! {
         div class={ "answer " (answer.tone.word()) } {
-            h1 { (answer.headline) }
-            p { (answer.detail) }
+            h1 { (words::tied(&answer.headline)) }
+            p { (words::tied(&answer.detail)) }
         }
     }
 }
@@ -126,11 +125,11 @@ fn alarms(view: &View) -> Markup {
             p class="note bad" { b { "Alarm. " } (sentence) }
         }
         @for fault in view.faults.iter() {
-            p class="note watch" { b { "Fault. " } (fault) }
+            p class="note side" { b { "Fault. " } (fault) }
         }
         @for device in view.devices.iter().filter(|device| device.answers == Some(false)) {
-            p class="note watch" {
-                b { (device.name) " does not answer. " }
+            p class="note side" {
+                b { (words::capital(&device.name)) " does not answer. " }
                 (device.why)
             }
         }
@@ -146,14 +145,14 @@ fn battery(view: &View) -> Markup {
     html! {
         div class="charge" {
             p class="big" { (charge.best) }
-            p { "charged, " (words::bounds(charge)) }
+            p { "charged, " (words::tied(&words::bounds(charge))) }
         }
         (gauge(charge.low.ratio(), charge.best.ratio(), charge.high.ratio()))
         dl class="flows" {
             div class="sun" {
                 dt { "Sun" }
                 dd { @match fresh(image.sun) { Some(watts) => (words::power(watts)), None => "?" } }
-                dd class="sub" { @if fresh(image.sun).is_none() { "not measured" } @else { "from the panels" } }
+                dd class="sub" { @if fresh(image.sun).is_none() { "not measured" } @else { "panels" } }
             }
             div class="load" {
                 dt { "Use" }

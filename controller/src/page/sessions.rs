@@ -4,6 +4,8 @@ use sha2::{Digest as _, Sha256};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
 
+use super::words;
+
 /// Sessions at a time.
 const MOST: usize = 8;
 /// A session ends so long after the last act of a person.
@@ -38,7 +40,7 @@ impl Sessions {
     pub(super) fn open(&mut self, now: Uptime) -> Option<String> {
         let mut random = [0_u8; 32];
         getrandom::fill(&mut random).ok()?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = words::hex(&random);
         self.open.retain(|session| session.holds(now));
         if self.open.len() >= MOST
             && let Some(place) = (0..self.open.len()).min_by_key(|&place| self.open[place].used)

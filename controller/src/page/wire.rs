@@ -54,7 +54,7 @@ impl Default for Limits {
             body_bytes: 1024,
             head_within: Duration::from_secs(10),
             answer_within: Duration::from_secs(10),
-            life: Duration::from_secs(120),
+            life: Duration::from_mins(2),
         }
     }
 }

@@ -93,10 +93,28 @@ pub(super) fn clock(image: &ProcessImage) -> Clock {
     Clock { unix: image.wall.map(|wall| wall.unix), utc_offset: image.utc_offset }
 }
 
-/// A moment on the wall: `07:30`, `Sat 07:30` where it is another day than `now`.
+/// A moment on the wall: `07:30`, `07:30 tomorrow`, `Sat 07:30` where it is another day.
 pub(super) fn moment(zone: &Zone, now: i64, unix: i64) -> String {
     let (here, there) = (zone.local(now), zone.local(unix));
-    if here.day == there.day { there.to_string() } else { format!("{} {there}", weekday(there)) }
+    match there.day - here.day {
+        0 => there.to_string(),
+        1 => format!("{there} tomorrow"),
+        _ => format!("{} {there}", weekday(there)),
+    }
+}
+
+/// The text with figures tied to their units, so that no line breaks between them.
+pub(super) fn tied(text: &str) -> String {
+    let mut tied = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(letter) = rest.next() {
+        let unit = rest.peek().is_some_and(|next| *next == '%' || next.is_ascii_alphabetic());
+        let figure = before.is_ascii_digit() && letter == ' ' && unit;
+        tied.push(if figure { '\u{a0}' } else { letter });
+        before = letter;
+    }
+    tied
 }
 
 /// Name of the day.
@@ -120,8 +138,59 @@ pub(super) fn list(names: &[&str]) -> String {
     }
 }
 
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 /// A sentence begins with a capital.
 pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sunkeep_models::quantity::StateOfCharge;
+
+    #[test]
+    fn figures_stay_with_their_units_and_words_may_part() {
+        assert_eq!(
+            tied("42 % left, 60 Wh in 3 h at 06:30 tomorrow"),
+            "42\u{a0}% left, 60\u{a0}Wh in 3\u{a0}h at 06:30\u{a0}tomorrow"
+        );
+        assert_eq!(tied("a b 4"), "a b 4");
+    }
+
+    #[test]
+    fn the_wider_the_bounds_the_less_sure_the_words() {
+        let said = |low, high| {
+            let at = StateOfCharge::clamped;
+            bounds(ChargeBounds { low: at(low), best: at(low), high: at(high) })
+        };
+        assert_eq!(said(0.5, 0.5), "known exactly");
+        assert_eq!(said(0.42, 0.5), "sure to lie between 42 % and 50 %");
+        assert_eq!(said(0.2, 0.6), "unsure: somewhere from 20 % to 60 %");
+        assert_eq!(said(0.0, 1.0), "very unsure: anything from 0 % to 100 %");
+    }
+
+    #[test]
+    fn a_moment_is_told_as_people_do() {
+        let zone = Zone::utc();
+        let now = 1_772_817_000; // Friday 17:10
+        assert_eq!(moment(&zone, now, now + 3600), "18:10");
+        assert_eq!(moment(&zone, now, now + 8 * 3600), "01:10 tomorrow");
+        assert_eq!(moment(&zone, now, now + 40 * 3600), "Sun 09:10");
+        assert_eq!(moment(&zone, now, now - 24 * 3600), "Thu 17:10");
+    }
+
+    #[test]
+    fn names_are_listed_and_many_are_counted() {
+        assert_eq!(list(&["a"]), "a");
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(list(&["a", "b", "c", "d"]), "a, b and 2 more");
+        assert_eq!(power(1240.0), "1.24 kW");
+        assert_eq!(power(-121.4), "121 W");
+    }
 }

@@ -1,6 +1,12 @@
 //! A home to look at: forecasts and two days past of plain curves, planned and decided by the real core.
 
-#![allow(dead_code, unreachable_pub, clippy::expect_used, reason = "each user takes its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::unnecessary_wraps,
+    reason = "each user takes its own part, and what is published may be nothing"
+)]
 
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -19,6 +25,7 @@ use sunkeep_models::time::{HORIZON, Slot, TimeSource, Uptime, WallTime, Zone};
 pub const EVENING: i64 = 1_772_817_000;
 
 /// A home that can be told what happens.
+#[derive(Clone)]
 pub struct Home {
     pub settings: Arc<Settings>,
     pub image: ProcessImage,
@@ -155,7 +162,7 @@ impl Home {
         };
         home.run(3);
         home.forecast(1.0);
-        home.run(20);
+        home.run(60);
         home
     }
 

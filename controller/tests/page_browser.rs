@@ -1,0 +1,77 @@
+//! The page in a real browser, at phone size: headless Chromium, driven by `tests/browser/page.mjs`.
+//!
+//! Needs Debian's `chromium`, Node.js 20 and `npm ci --prefix tests/browser`; fails where they are missing.
+//! `SUNKEEP_CHROMIUM` names another Chromium. Screenshots go to `page/` in the target folder's `tmp`.
+
+#![allow(clippy::expect_used)]
+
+mod page_home;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use page_home::Home;
+use sunkeep::config::Page;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+const HINT: &str = "install what the browser test needs: `apt-get install chromium nodejs npm`, then `npm ci \
+                    --prefix tests/browser` in the root of the project";
+const PIN: &str = "2468";
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/browser")
+}
+
+fn chromium() -> PathBuf {
+    std::env::var_os("SUNKEEP_CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from)
+}
+
+/// Serves the page as the hub does, with a cycle a second behind it.
+async fn hub(listener: TcpListener, page: Page, mut home: Home) {
+    let (publish, view) = watch::channel(home.publish());
+    let (ask, mut asked) = mpsc::channel(16);
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let cycles = async {
+        loop {
+            second.tick().await;
+            while let Ok(request) = asked.try_recv() {
+                home.ask(request);
+            }
+            home.cycle();
+            publish.send_replace(home.publish());
+        }
+    };
+    tokio::select! {
+        served = sunkeep::page::serve(listener, page, view, ask) => served.expect("the page is served"),
+        () = cycles => {}
+    }
+}
+
+#[tokio::test]
+async fn a_household_reads_it_on_a_phone_and_keeps_the_tv_on() {
+    assert!(scripts().join("node_modules/playwright-core").is_dir(), "no playwright-core: {HINT}");
+    assert!(chromium().is_file(), "no {}: {HINT}", chromium().display());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listen = listener.local_addr().expect("has an address");
+    let page = Page { listen, pin: Some(PIN.into()) };
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
+    std::fs::create_dir_all(&shots).expect("the target folder can be written");
+    let mut browser = Command::new("node");
+    browser
+        .arg(scripts().join("page.mjs"))
+        .arg(format!("http://{listen}"))
+        .arg(PIN)
+        .arg(&shots)
+        .arg(chromium());
+    let driven = tokio::task::spawn_blocking(move || browser.output());
+    let output = tokio::select! {
+        () = hub(listener, page, Home::new(0.46)) => panic!("the page ended"),
+        output = driven => output.expect("the browser's thread lives"),
+    };
+    let output = output.unwrap_or_else(|error| panic!("node cannot be run: {error}; {HINT}"));
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{said}");
+    assert!(output.status.success(), "{said}\n{failed}");
+}
