@@ -1,12 +1,14 @@
 //! What the journal holds decides the same again, to the bit, and says so when it does not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where it fails")]
+
 mod journal_home;
 
 use std::path::Path;
 
 use journal_home::{Home, PATIENCE, open, seed};
 use proptest::prelude::*;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Changes, ReplayReport, TimeRange, What, replay};
 use sunkeep_core::{Decision, ProcessImage, State, step};

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::points::StoreId;
-
 /// Why a journal cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -55,15 +53,13 @@ pub enum JournalError {
         /// Layout this version writes.
         known: i64,
     },
-    /// While the hub ran, another journal was put in the place of its own.
-    #[error("journal {path}: holds store {found} now, expected {expected}; start the hub again to use it")]
+    /// While the hub ran, another file was put in the place of its own.
+    #[error(
+        "journal {path}: another file was put in its place while the hub ran; start the hub again to use it"
+    )]
     Replaced {
         /// Which file.
         path: PathBuf,
-        /// Store of the file that is there now.
-        found: StoreId,
-        /// Store the hub writes to.
-        expected: StoreId,
     },
     /// A bound that nothing fits into.
     #[error("journal: a bound of {given} bytes is too small; expected at least {least}")]

@@ -137,6 +137,7 @@ impl Journal {
             boot,
             queue: Arc::clone(&queue),
             store,
+            identity: schema::identity(path)?,
             store_id: Arc::clone(&store_id),
             health: health_told,
             committed: committed_told,

@@ -158,7 +158,7 @@ mod tests {
             volts: Some(13.274),
             amps: Some(-20.006),
             watts: None,
-            celsius: Some(-3.14),
+            celsius: Some(-3.17),
             sun: Some(f32::NAN),
             load: Some(412.77),
             loads: loads.collect(),

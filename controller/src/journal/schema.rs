@@ -78,13 +78,11 @@ fn takes_nothing(error: &std::io::Error) -> bool {
     matches!(error.kind(), Kind::ReadOnlyFilesystem | Kind::StorageFull)
 }
 
-/// An open database and which file it is.
+/// An open database and its number.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) store: StoreId,
-    /// Device and inode: a file that was replaced under us takes no more records.
-    pub(super) identity: (u64, u64),
 }
 
 /// Opens the journal for writing, and makes it if it is not there.
@@ -103,8 +101,7 @@ pub(super) fn open(path: &Path, page_size: u32) -> Result<Opened, JournalError> 
     pragma("cache_size", &-256).map_err(fail("setting it up"))?;
     lay_out(path, &connection)?;
     let store = store_of(&connection).map_err(fail("reading its store number"))?;
-    let identity = identity(path)?;
-    Ok(Opened { connection, store, identity })
+    Ok(Opened { connection, store })
 }
 
 /// Opens the journal for reading, beside a hub that writes or alone.

@@ -27,6 +27,8 @@ pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
     /// Closed after a failure, and opened again for the next try.
     pub(super) store: Option<Store>,
+    /// Device and inode of the hub's own file.
+    pub(super) identity: (u64, u64),
     pub(super) store_id: Arc<Mutex<StoreId>>,
     pub(super) health: watch::Sender<JournalHealth>,
     pub(super) committed: watch::Sender<Option<u64>>,
@@ -85,23 +87,25 @@ impl Writer {
     fn write(&mut self, batch: &Batch) -> Result<(), JournalError> {
         let fail =
             |source| JournalError::Database { path: self.path.clone(), doing: "writing to it", source };
-        // A file that was deleted or replaced under us would take records and lose them.
-        let identity = schema::identity(&self.path)?;
+        // A file that was deleted or replaced under us would take records and lose them. Another file must
+        // not even be opened, for the log beside it belongs to ours. A disk that was away and is back may
+        // bear another number; what is on it belongs together.
+        let (device, inode) = schema::identity(&self.path)?;
+        let replaced = || JournalError::Replaced { path: self.path.clone() };
+        if device == self.identity.0 && inode != self.identity.1 {
+            return Err(replaced());
+        }
         let store = match &mut self.store {
-            Some(store) if store.opened().identity == identity => store,
-            gone => {
-                *gone = None;
+            Some(store) if device == self.identity.0 => store,
+            closed => {
+                *closed = None;
                 let store = Store::open(&self.path, self.max_bytes, self.page_size)?;
-                let expected = *self.store_id.lock().unwrap_or_else(PoisonError::into_inner);
-                if store.opened().store != expected {
-                    return Err(JournalError::Replaced {
-                        path: self.path.clone(),
-                        found: store.opened().store,
-                        expected,
-                    });
+                if store.opened().store != *self.store_id.lock().unwrap_or_else(PoisonError::into_inner) {
+                    return Err(replaced());
                 }
                 store.settle().map_err(fail)?;
-                gone.insert(store)
+                self.identity = (device, inode);
+                closed.insert(store)
             }
         };
         store.write(self.boot, batch).map_err(fail)?;
@@ -120,7 +124,8 @@ impl Writer {
         self.store = None;
         let Some(reason) = schema::damage(error) else { return };
         let begun = begin_anew(&self.path, reason, self.max_bytes, self.page_size);
-        if let Ok((store, _)) = begun {
+        if let (Ok((store, _)), Ok(identity)) = (begun, schema::identity(&self.path)) {
+            self.identity = identity;
             *self.store_id.lock().unwrap_or_else(PoisonError::into_inner) = store.opened().store;
             if let Some(row) = &self.settings {
                 self.queue.push_settings(row.clone());

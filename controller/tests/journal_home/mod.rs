@@ -25,7 +25,7 @@ use sunkeep_models::quantity::{AmpHours, Celsius, Seconds, StateOfCharge, Volts,
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 
 /// Long enough for a slow card, short enough for a test to end.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A seed of its own for each run, told first.
 pub fn seed() -> u64 {
