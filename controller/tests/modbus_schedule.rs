@@ -134,9 +134,18 @@ register = [
 
 #[tokio::test]
 async fn a_device_that_comes_back_is_read_again_in_full() {
-    let dead = Arc::new(AtomicBool::new(false));
-    let off = Arc::clone(&dead);
-    let peer = RtuPeer::start(move |asked| if off.load(Ordering::Relaxed) { vec![] } else { honest(asked) });
+    // It is replaced by one that has the register at 0x30, too.
+    let (dead, better) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (off, replaced) = (Arc::clone(&dead), Arc::clone(&better));
+    let peer = RtuPeer::start(move |asked| {
+        if off.load(Ordering::Relaxed) {
+            vec![]
+        } else if asked.address == 0x30 && !replaced.load(Ordering::Relaxed) {
+            vec![Act::Frame(asked.exception(2))]
+        } else {
+            honest(asked)
+        }
+    });
     let device = device(1, &small_device(QUICK), &["a", "extra", "input"], 1.0);
     let mut bus = bus(peer.settings(), vec![with_relays(device, &[(0, 0)])]);
     assert_eq!(said(&drive(&mut bus, 0, 3).await, 1), ["answers"]);
@@ -144,6 +153,7 @@ async fn a_device_that_comes_back_is_read_again_in_full() {
     let events = drive(&mut bus, 3, 60).await;
     assert_eq!(said(&events, 1).len(), 1);
     assert_eq!(contacts(&events, 0), [None], "a contact that cannot be read is unknown");
+    better.store(true, Ordering::Relaxed);
     dead.store(false, Ordering::Relaxed);
     let events = drive(&mut bus, 60, 130).await;
     assert_eq!(said(&events, 1), ["answers"]);
