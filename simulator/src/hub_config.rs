@@ -66,6 +66,10 @@ fn synthetic(home: &SolarHome) -> Value {
         Chemistry::Lfp => "lfp",
         Chemistry::LeadAcid => "lead_acid_sealed",
     };
+    let mut battery = battery(chemistry, spec.battery.capacity, spec.battery.cells);
+    // What is set in the charge controller, as its display shows it.
+    battery["absorption_v"] = json!((spec.charger.absorption * 100.0).round() / 100.0);
+    battery["tail_current_a"] = json!(spec.charger.tail_current);
     json!({
         "site": {
             "name": format!("Simulated home {}", spec.seed),
@@ -73,7 +77,7 @@ fn synthetic(home: &SolarHome) -> Value {
             "latitude": (spec.latitude * 100.0).round() / 100.0,
             "longitude": (spec.longitude * 100.0).round() / 100.0,
         },
-        "battery": battery(chemistry, spec.battery.capacity, spec.battery.cells),
+        "battery": battery,
         "panels": {
             "peak_w": spec.array.rated,
             "tilt_deg": spec.array.tilt.round(),
@@ -204,6 +208,7 @@ mod tests {
         assert_eq!(loads[2]["name"].as_str(), Some("medicine_fridge"));
         assert_eq!(loads[2]["relay"]["coil"].as_integer(), Some(2));
         assert_eq!(loads[7]["relay"]["wiring"].as_str(), Some("normally_open"));
+        assert_eq!(file["battery"]["absorption_v"].as_float(), Some(28.16));
         assert!(loads[8]["powers_hub"].as_bool().unwrap());
         assert_eq!(file["journal"]["path"].as_str(), Some("/tmp/a \"quoted\" folder/journal.sqlite"));
     }
