@@ -21,7 +21,7 @@ async fn enter(page: &Running, pin: &str) -> page_client::Answer {
 
 #[tokio::test]
 async fn a_wish_is_told_its_cost_confirmed_shown_with_its_end_and_taken_back() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let (page, taken) = serve_home(&home, None).await.run_hub(home);
     let text = page.get("/keep?load=4", "").await.text();
     for expected in [
@@ -51,7 +51,7 @@ async fn a_wish_is_told_its_cost_confirmed_shown_with_its_end_and_taken_back() {
 
 #[tokio::test]
 async fn without_a_pin_only_this_machine_itself_may_change() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let page = serve(home.publish(), "0.0.0.0:0", None, Limits::default()).await;
     let (page, taken) = page.run_hub(home.clone());
     assert_eq!(page.get("/", "").await.status, 200);
@@ -69,7 +69,7 @@ async fn without_a_pin_only_this_machine_itself_may_change() {
 
 #[tokio::test]
 async fn the_pin_opens_a_session_that_needs_no_pin_until_it_is_locked() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let (page, taken) = serve_home(&home, Some("2468")).await.run_hub(home);
     assert!(page.get("/keep?load=4", "").await.body.contains("type=\"password\""));
     assert_eq!(page.post("/keep", TV, "").await.status, 403, "no PIN, loopback or not");
@@ -96,7 +96,7 @@ async fn the_pin_opens_a_session_that_needs_no_pin_until_it_is_locked() {
 
 #[tokio::test]
 async fn a_session_ends_a_quarter_of_an_hour_after_the_last_act_though_the_page_renews_itself() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let (page, _) = serve_home(&home, Some("2468")).await.run_hub(home);
     let cookie = enter(&page, "2468").await.cookie();
     for _ in 0..7 {
@@ -116,7 +116,7 @@ async fn a_session_ends_a_quarter_of_an_hour_after_the_last_act_though_the_page_
 
 #[tokio::test]
 async fn wrong_pins_make_the_next_attempt_wait_longer_and_longer() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let (page, taken) = serve_home(&home, Some("2468")).await.run_hub(home);
     for status in [403, 403, 429] {
         assert_eq!(enter(&page, "1111").await.status, status);
@@ -135,7 +135,7 @@ async fn wrong_pins_make_the_next_attempt_wait_longer_and_longer() {
 
 #[tokio::test]
 async fn many_attempts_at_once_are_counted_one_by_one() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let (page, _) = serve_home(&home, Some("2468")).await.run_hub(home);
     let page = Arc::new(page);
     let attempts: Vec<_> = (0..20)
@@ -153,7 +153,7 @@ async fn many_attempts_at_once_are_counted_one_by_one() {
 
 #[tokio::test]
 async fn a_page_of_somebody_else_changes_nothing_and_costs_no_attempt() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let (page, taken) = serve_home(&home, None).await.run_hub(home);
     let own = format!("http://{}", page.address);
     for headers in [
@@ -173,7 +173,7 @@ async fn a_page_of_somebody_else_changes_nothing_and_costs_no_attempt() {
 
 #[tokio::test]
 async fn a_strangers_name_for_the_hub_is_refused_before_anything_else() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let page = serve_home(&home, None).await;
     let port = page.address.port();
     let by = async |path: &str, host: &str| {
@@ -198,7 +198,7 @@ async fn a_strangers_name_for_the_hub_is_refused_before_anything_else() {
 
 #[tokio::test]
 async fn wishes_that_cannot_be_granted_are_refused_with_the_reason() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let (page, taken) = serve_home(&home, None).await.run_hub(home);
     for (form, status) in
         [("load=99", 404), ("load=2", 409), ("load=-1", 422), ("load=x", 422), ("", 422), ("load=70000", 422)]
@@ -215,7 +215,7 @@ async fn wishes_that_cannot_be_granted_are_refused_with_the_reason() {
 
 #[tokio::test]
 async fn a_hub_that_takes_no_wishes_is_told_to_the_person() {
-    let home = Home::new(0.46);
+    let home = Home::new(0.45);
     let mut page = serve_home(&home, None).await;
     let late = page.post("/keep", TV, "").await;
     assert_eq!((late.status, late.header("location")), (303, Some("/?asked=late")));

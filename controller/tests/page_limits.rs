@@ -9,7 +9,7 @@ use page_client::{Served, serve};
 use page_home::Home;
 use sunkeep::page::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -80,8 +80,11 @@ async fn too_large_a_body_and_too_large_a_head_are_refused() {
 async fn connections_beyond_the_limit_are_closed_and_places_come_back() {
     let page = page(Limits { connections: 4, head_within: Duration::from_secs(2), ..limits() }).await;
     let mut held = Vec::new();
-    for _ in 0..4 {
-        let mut stream = TcpStream::connect(page.address).await.unwrap();
+    // From two addresses, for the limit of one must not stand in for the limit of all.
+    for last in [1, 1, 2, 2] {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+        let mut stream = socket.connect(page.address).await.unwrap();
         stream.write_all(b"GET / HT").await.unwrap();
         held.push(stream);
     }

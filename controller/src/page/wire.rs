@@ -159,3 +159,22 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_gets_its_share_and_what_comes_through_loopback_may_have_all() {
+        let (open, limits) =
+            (Open::default(), Limits { connections: 5, per_address: 2, ..Limits::default() });
+        let take = |address: &str| Place::take(&open, address.parse().unwrap(), &limits);
+        let held: Vec<_> = (0..9).filter_map(|_| take("10.0.0.9")).collect();
+        assert_eq!(held.len(), 2);
+        assert!(take("10.0.0.8").is_some(), "others get theirs");
+        assert_eq!((0..9).filter_map(|_| take("127.0.0.1")).collect::<Vec<_>>().len(), 5);
+        drop(held);
+        assert!(take("10.0.0.9").is_some(), "places come back");
+        assert!(super::held(&open).is_empty(), "nothing is remembered of who has gone");
+    }
+}
