@@ -12,6 +12,8 @@ use serde_json::Value;
 use sunkeep::page::Limits;
 use sunkeep_core::decision::Alarm;
 use sunkeep_core::explain::{Clock, sentence};
+use sunkeep_core::image::Request;
+use sunkeep_models::quantity::Seconds;
 
 #[tokio::test]
 async fn the_page_tells_charge_sun_loads_by_tier_and_why_one_is_off() {
@@ -67,6 +69,18 @@ async fn the_first_glance_follows_the_charge() {
         assert!(answer.body.contains(&format!("class=\"answer {tone}\"")), "{charge}");
         assert!(answer.text().contains(begins), "{charge}: {}", answer.text());
     }
+}
+
+#[tokio::test]
+async fn a_wish_that_eats_the_reserve_is_counted_in_the_answer() {
+    let mut home = Home::new(0.50);
+    let before = serve_home(&home, None).await.get("/", "").await;
+    assert!(before.body.contains("class=\"answer good\""), "{}", before.text());
+    home.ask(Request::KeepOn { load: 5, span: Seconds(3600.0) });
+    home.cycle();
+    let after = serve_home(&home, None).await.get("/", "").await;
+    assert!(after.body.contains("class=\"answer bad\""), "{}", after.text());
+    assert!(after.text().contains("What persons asked to stay on takes 13 % of the battery."));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use sunkeep_core::decision::Alarm;
 use sunkeep_core::explain;
 use sunkeep_core::settings::Tier;
 use sunkeep_models::forecast::Forecast;
-use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
+use sunkeep_models::quantity::StateOfCharge;
 use sunkeep_models::time::Slot;
 
 use super::words;
@@ -90,13 +90,13 @@ fn expected(view: &View, forecasts: &Forecasts, now: i64) -> Option<Answer> {
     let place = usize::try_from(Slot::of(now).since(forecasts.outlook.plan.issued)).ok()?;
     let need = forecasts.outlook.keep.get(place)?[Tier::Important.place()]?.ratio();
     let night = night(&forecasts.sun, now);
-    let spoken = pinned_share(view);
+    let spoken = pinned_share(view); // spoken for: promised to loads that persons asked for
     let (low, best) = (view.decision.charge.low.ratio() - spoken, view.decision.charge.best.ratio() - spoken);
     let until = night.and_then(|night| night.until);
     let last = until
         .map_or(usize::MAX, |until| Slot::of(until).since(forecasts.outlook.plan.issued).max(0) as usize);
     let lowest = forecasts.outlook.expected.iter().take(last.saturating_add(1)).skip(place);
-    let lowest = lowest.map(|charge| charge.ratio()).fold(best, f64::min);
+    let lowest = lowest.map(|charge| charge.ratio() - spoken).fold(best, f64::min);
     let floor = view.settings.reserve.floor.ratio();
     let tone = match () {
         () if low >= need && need < CAPPED => Tone::Good,
@@ -106,11 +106,11 @@ fn expected(view: &View, forecasts: &Forecasts, now: i64) -> Option<Answer> {
     let back = until.map_or("the sun returns".to_owned(), |until| {
         format!("the sun returns about {}", words::moment(&view.zone, now, until))
     });
-    Some(Answer {
-        tone,
-        headline: headline(view, tone, night.is_some()),
-        detail: detail(view, tone, need, &back),
-    })
+    let mut detail = detail(view, tone, need, &back);
+    if spoken > 0.005 {
+        detail += &format!(" What persons asked to stay on takes {} of the battery.", words::percent(spoken));
+    }
+    Some(Answer { tone, headline: headline(view, tone, night.is_some()), detail })
 }
 
 fn headline(view: &View, tone: Tone, night: bool) -> String {
@@ -143,17 +143,17 @@ fn detail(view: &View, tone: Tone, need: f64, back: &str) -> String {
     }
 }
 
-/// Share of the battery that wishes of persons will still take.
+/// Share of the battery that wishes of persons will still take. A load that has not started yet is taken at
+/// its rating.
 fn pinned_share(view: &View) -> f64 {
     let (settings, image) = (&view.settings, &view.image);
-    let energy =
-        settings.loads.iter().zip(&view.decision.loads).enumerate().map(|(number, (load, decision))| {
-            let Some(until) = decision.pinned_until.filter(|_| load.tier != Tier::Critical) else {
-                return 0.0;
-            };
-            let left: Seconds = until.since(image.now);
-            (words::draws(settings, image, number, decision.on).max(Watts::ZERO) * left).0
-        });
+    let loads = settings.loads.iter().zip(&view.decision.loads).enumerate();
+    let energy = loads.map(|(number, (load, decision))| {
+        let Some(until) = decision.pinned_until.filter(|_| load.tier != Tier::Critical) else { return 0.0 };
+        let draws = words::draws(settings, image, number, decision.on);
+        let power = if draws > load.standby { draws } else { load.nominal };
+        (power * until.since(image.now)).0
+    });
     energy.sum::<f64>() / settings.battery.nominal_energy().0
 }
 
