@@ -202,50 +202,37 @@ impl Contract {
     /// Checks that this is a model for this hub's features, horizon and version.
     pub fn check(&self) -> Result<(), ContractError> {
         let controller = env!("CARGO_PKG_VERSION");
+        let key = "least_controller";
         let least = version_of(&self.least_controller);
-        expect("least_controller", &self.least_controller, "a version such as 0.1.0", least.is_some())?;
-        let enough = least <= version_of(controller);
-        expect(
-            "least_controller",
-            &self.least_controller,
-            &format!("at most {controller}, which runs here"),
-            enough,
-        )?;
+        expect(key, &self.least_controller, &"a version such as 0.1.0", least.is_some())?;
+        let runs = format!("at most {controller}, which runs here");
+        expect(key, &self.least_controller, &runs, least <= version_of(controller))?;
         let hash = feature_hash();
         expect("feature_hash", &self.feature_hash, &hash, self.feature_hash == hash)?;
-        expect("horizon", self.horizon, HORIZON, self.horizon == HORIZON)?;
-        expect(
-            "quantiles",
-            format!("{:?}", self.quantiles),
-            format!("{QUANTILES:?}"),
-            self.quantiles == QUANTILES,
-        )?;
+        expect("horizon", &self.horizon, &HORIZON, self.horizon == HORIZON)?;
+        let (found, wanted) = (format!("{:?}", self.quantiles), format!("{QUANTILES:?}"));
+        expect("quantiles", &found, &wanted, self.quantiles == QUANTILES)?;
         for (key, port, columns) in
             [("input.shape", &self.input, WIDTH), ("output.shape", &self.output, QUANTILES.len())]
         {
             let wanted = [HORIZON, columns];
-            expect(key, format!("{:?}", port.shape), format!("{wanted:?}"), port.shape == wanted)?;
+            expect(key, &format!("{:?}", port.shape), &format!("{wanted:?}"), port.shape == wanted)?;
         }
-        let bytes = self.file.bytes;
-        expect(
-            "file.bytes",
-            bytes,
-            format!("1 to {MOST_MODEL_BYTES}"),
-            (1..=MOST_MODEL_BYTES).contains(&bytes),
-        )?;
+        let (bytes, range) = (self.file.bytes, 1..=MOST_MODEL_BYTES);
+        expect("file.bytes", &bytes, &format!("1 to {MOST_MODEL_BYTES}"), range.contains(&bytes))?;
         self.check_golden()
     }
 
     fn check_golden(&self) -> Result<(), ContractError> {
         let count = self.golden.len();
         let range = format!("{} to {} vectors", GOLDEN.start(), GOLDEN.end());
-        expect("golden", count, range, GOLDEN.contains(&count))?;
+        expect("golden", &count, &range, GOLDEN.contains(&count))?;
         for golden in &self.golden {
             let width = golden.row.len();
-            expect("golden.row", format!("{width} values"), format!("{WIDTH} values"), width == WIDTH)?;
-            let values = golden.row.iter().chain(&golden.expected);
-            if let Some(value) = values.into_iter().find(|value| !value.is_finite()) {
-                expect("golden", value, "finite numbers", false)?;
+            let wanted = format!("{WIDTH} values");
+            expect("golden.row", &format!("{width} values"), &wanted, width == WIDTH)?;
+            for value in golden.row.iter().chain(&golden.expected) {
+                expect("golden", value, &"a finite number", value.is_finite())?;
             }
         }
         Ok(())
@@ -259,8 +246,8 @@ impl Contract {
 
 fn expect(
     key: &'static str,
-    found: impl ToString,
-    expected: impl ToString,
+    found: &dyn core::fmt::Display,
+    expected: &dyn core::fmt::Display,
     holds: bool,
 ) -> Result<(), ContractError> {
     if holds {

@@ -8,6 +8,7 @@ pub mod baseline;
 pub mod contract;
 pub mod day_grid;
 pub mod battery;
+pub mod digest;
 #[cfg(feature = "onnx")]
 pub mod factory;
 pub mod forecast;

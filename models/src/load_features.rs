@@ -6,9 +6,8 @@
 //! one model fits a hut and a village. A value nobody measured is never read as zero: each feature states
 //! what stands in for it, and the rows say how much was missing. Nothing here fits, weighs or scores.
 
-use sha2::{Digest, Sha256};
-
 use crate::day_grid::DayGrid;
+use crate::digest::sha256_hex;
 use crate::history::SlotHistory;
 use crate::sample::{by_slot, filled, mean, sorted_quantile};
 use crate::time::{HORIZON, LocalTime, SLOTS_PER_DAY, Slot, Zone};
@@ -73,13 +72,12 @@ const LARGEST: f32 = 50.0;
 /// Fingerprint of what the columns mean: SHA-256 over definition, horizon and names, in hexadecimal. A
 /// model fitted to other features has another one and is refused.
 pub fn feature_hash() -> String {
-    let mut hash = Sha256::new();
-    hash.update(format!("load features {DEFINITION}, horizon {HORIZON}\n"));
+    let mut meaning = format!("load features {DEFINITION}, horizon {HORIZON}\n");
     for name in COLUMNS {
-        hash.update(name);
-        hash.update("\n");
+        meaning.push_str(name);
+        meaning.push('\n');
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(meaning.as_bytes())
 }
 
 /// The rows of one issue.
@@ -185,7 +183,7 @@ impl Recent {
         let mut expected = 0.0;
         let mut count = 0.0_f32;
         let mut after = [[0.0; 2]; 145];
-        for back in 1..=144_usize {
+        for (back, after) in after.iter_mut().enumerate().skip(1) {
             let slot = issued.plus(-(back as i64));
             if let Some(watts) = history.get(slot) {
                 let usual = profiles.mean_28d[zone.local(slot.start()).slot_of_day()];
@@ -194,7 +192,7 @@ impl Recent {
                 count += 1.0;
             }
             let share: f32 = if expected > 0.0 { excess / expected } else { 0.0 };
-            after[back] = [excess / count.max(1.0), share.min(3.0)];
+            *after = [excess / count.max(1.0), share.min(3.0)];
         }
         Self {
             hour: after[2][0],

@@ -1,16 +1,17 @@
 //! Load models in ONNX files, run with tract behind the `Forecaster` seam.
 //!
-//! A file runs only after everything its contract promises was found true: length and digest, operators,
-//! inputs, shapes, finite weights, and the answers to the golden vectors.
+//! A file runs only after everything its contract promises was found true: length and digest, form of the
+//! graph, inputs, shapes, finite weights, and the answers to the golden vectors.
 
+pub mod form;
 mod graph;
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tract_onnx::prelude::*;
 
 use crate::contract::{Contract, ContractError, Golden, MOST_MODEL_BYTES, QUANTILES};
+use crate::digest::sha256_hex;
 use crate::forecast::{Forecast, ForecastError, Forecaster};
 use crate::history::SlotHistory;
 use crate::load_features::{LEAST_MEASURED, WIDTH, load_rows};
@@ -122,9 +123,4 @@ fn check_file(contract: &Contract, onnx_bytes: &[u8]) -> Result<(), ContractErro
         return Err(file("SHA-256", digest, contract.file.sha256.clone()));
     }
     Ok(())
-}
-
-/// SHA-256 of bytes in hexadecimal, as a contract states it.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,5 @@
 //! What must hold of the features of load, and of every forecaster, whatever was measured.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
 use sunkeep_models::baseline::baselines;

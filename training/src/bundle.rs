@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use sunkeep_models::contract::{
     Contract, ContractError, FileFacts, Golden, Kind, ModelScore, QUANTILES, Training,
 };
+use sunkeep_models::digest::sha256_hex;
 use sunkeep_models::forecast::ForecastError;
 use sunkeep_models::load_features::{WIDTH, feature_hash};
-use sunkeep_models::onnx::{OnnxForecaster, sha256_hex};
-use sunkeep_models::time::{HORIZON, SLOTS_PER_DAY};
+use sunkeep_models::onnx::OnnxForecaster;
+use sunkeep_models::time::{HORIZON, SLOTS_PER_DAY, Slot};
 
 use crate::backtest::Set;
 use crate::load_fit::LoadWeights;
@@ -90,7 +91,7 @@ impl Bundle {
     ) -> Result<Self, BundleError> {
         let onnx = onnx_bytes(weights);
         let slots = || rows.iter().flat_map(|rows| &rows.slots);
-        let day = |slot: Option<_>| slot.map_or_else(String::new, day_of);
+        let day = |slot: Option<&Slot>| slot.map_or_else(String::new, |slot| day_of(*slot));
         let contract = Contract {
             kind: Kind::Load,
             version: 1,
@@ -134,16 +135,17 @@ impl Bundle {
                 let answers = model.answer(&padded)?;
                 for (place, (row, found)) in features.chunks_exact(WIDTH).zip(answers).enumerate() {
                     let expected = weights.answer(row);
-                    let apart = found.iter().zip(expected).fold(0.0_f64, |apart, (found, expected)| {
-                        apart.max((f64::from(*found) - expected).abs() / (1.0 + expected.abs()))
+                    let apart: [f64; 3] = std::array::from_fn(|quantile| {
+                        let expected = expected[quantile];
+                        (f64::from(found[quantile]) - expected).abs() / (1.0 + expected.abs())
                     });
-                    // Written so that NaN disagrees.
-                    if !(apart <= AGREEMENT) {
+                    // NaN is not near anything.
+                    if !apart.iter().all(|apart| *apart <= AGREEMENT) {
                         let row = batch * HORIZON + place;
                         return Err(BundleError::Disagreement { slot, row, found, expected });
                     }
                     agreement.rows += 1;
-                    agreement.largest = agreement.largest.max(apart);
+                    agreement.largest = apart.into_iter().fold(agreement.largest, f64::max);
                 }
             }
         }
@@ -181,7 +183,7 @@ fn golden(weights: &LoadWeights, rows: &[SlotRows]) -> Vec<Golden> {
         .collect()
 }
 
-fn day_of(slot: &sunkeep_models::time::Slot) -> String {
+fn day_of(slot: Slot) -> String {
     let moment = jiff::Timestamp::from_second(slot.start()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     moment.strftime("%Y-%m-%d").to_string()
 }

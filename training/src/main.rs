@@ -33,7 +33,7 @@ enum Task {
 
 #[derive(Args)]
 struct LoadArguments {
-    /// Parquet files with the columns timestamp (start of the interval), site, load_w (mean W).
+    /// Parquet files with the columns `timestamp` (start of the interval), `site`, `load_w` (mean W).
     #[arg(long, required = true, num_args = 1.., value_name = "FILE.parquet")]
     data: Vec<PathBuf>,
     /// Time zone of each file, in the same order, or one for all; it says where days begin.
@@ -55,12 +55,12 @@ enum BacktestTask {
 
 #[derive(Args)]
 struct BacktestArguments {
-    /// Parquet file with the columns timestamp (start of the interval), site, load_w (mean W).
+    /// Parquet file with the columns `timestamp` (start of the interval), `site`, `load_w` (mean W).
     file: PathBuf,
     /// Time zone of the sites; it says where days begin.
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     timezone: String,
-    /// Forecasts as CSV: site, issued_at, timestamp, p10, p50, p90.
+    /// Forecasts as CSV: `site`, `issued_at`, `timestamp`, `p10`, `p50`, `p90`.
     #[arg(long, value_name = "FORECASTS.csv")]
     out: PathBuf,
 }
@@ -176,6 +176,6 @@ fn write_steps(file: &Path, steps: &[Step]) -> anyhow::Result<()> {
         let [p10, p50, p90] = step.quantiles.map(|watts| watts.to_string());
         csv.write_record([&step.site, &time(step.issued)?, &time(step.time)?, &p10, &p50, &p90])?;
     }
-    csv.into_inner().map_err(|error| error.into_error())?.flush()?;
+    csv.into_inner().map_err(csv::IntoInnerError::into_error)?.flush()?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! power are masked and counted, never passed on.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ use crate::series::{STEPS, Series};
 /// Power above which a value is taken for a fault of the measurement, W.
 pub const ABSURD_WATTS: f64 = 1e6;
 /// Rows a file may have.
-pub const MOST_ROWS: i64 = 50_000_000;
+pub const MOST_ROWS: i64 = 20_000_000;
 /// Steps the series of one site may span.
 const MOST_STEPS: i64 = 2_000_000;
 
@@ -96,11 +97,11 @@ pub fn read_series(file: &Path) -> Result<SeriesFile, SeriesError> {
         let watts = group.watts()?;
         for ((time, name), watts) in times.into_iter().zip(names).zip(watts) {
             let watts = masked.check(watts);
-            let site = sites.entry(name).or_default();
-            if site.contains_key(&time) {
-                masked.repeated += 1;
-            } else {
-                site.insert(time, watts);
+            match sites.entry(name).or_default().entry(time) {
+                Entry::Occupied(_) => masked.repeated += 1,
+                Entry::Vacant(place) => {
+                    place.insert(watts);
+                }
             }
         }
     }

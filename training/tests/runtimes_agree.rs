@@ -1,4 +1,5 @@
 //! The fitted weights, tract and onnxruntime answer alike.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod common;
 
@@ -63,7 +64,7 @@ fn onnxruntime_answers_as_tract_on_a_fitted_model() {
     fitted.bundle.write(fitted.folder.path()).unwrap();
     let rows: Vec<f32> = fitted.rows.iter().flat_map(|rows| rows.features.clone()).collect();
     let (batches, _) = rows.as_chunks::<{ HORIZON * WIDTH }>();
-    let batches: Vec<&[f32]> = batches.iter().map(|batch| batch.as_slice()).collect();
+    let batches: Vec<&[f32]> = batches.iter().map(<[f32; HORIZON * WIDTH]>::as_slice).collect();
     agree_with_onnxruntime(&fitted.folder.path().join(ONNX_FILE), &fitted.bundle.load().unwrap(), &batches);
 }
 

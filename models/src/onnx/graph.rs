@@ -1,41 +1,16 @@
-//! From the bytes of an ONNX file to a plan that tract runs, refusing what a load model does not need.
+//! From the bytes of an ONNX file to a plan that tract runs, refusing every graph but that of `form`.
+//! tract panics on some graphs that make no sense, and a hub must not: it sees none.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, tensor_proto::DataType};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, attribute_proto::AttributeType,
+    tensor_proto::DataType, tensor_shape_proto::dimension, type_proto,
+};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{DimLike, Factoid};
 
+use super::form::{FITTED, FIXED, NODES, Node, OPERATOR_SET};
 use crate::contract::{Contract, ContractError, Port};
-
-/// Operators a graph may use: arithmetic over tensors whose size the shapes bound. None repeats, branches,
-/// or makes something large of something small.
-const OPERATORS: [&str; 20] = [
-    "Add",
-    "Cast",
-    "Clip",
-    "Concat",
-    "Div",
-    "Gather",
-    "Gemm",
-    "Less",
-    "MatMul",
-    "Max",
-    "Min",
-    "Mul",
-    "ReduceSum",
-    "Relu",
-    "Sigmoid",
-    "Slice",
-    "Squeeze",
-    "Sub",
-    "Tanh",
-    "Unsqueeze",
-];
-
-/// Nodes a graph may have.
-const MOST_NODES: usize = 64;
 
 pub(super) fn prepare(
     contract: &Contract,
@@ -44,112 +19,130 @@ pub(super) fn prepare(
     let refused = |error: TractError| ContractError::Graph(format!("{error:#}"));
     let onnx = tract_onnx::onnx();
     let proto = onnx.proto_model_for_read(&mut &*onnx_bytes).map_err(refused)?;
-    check_proto(&proto)?;
+    check_proto(contract, &proto)?;
     let model = onnx.model_for_proto_model(&proto).map_err(refused)?;
-    check_input(&model, &contract.input)?;
-    let typed = model.into_typed().map_err(refused)?;
-    check_output(&typed, &contract.output)?;
-    typed.into_optimized().and_then(IntoRunnable::into_runnable).map_err(refused)
+    model.into_optimized().and_then(IntoRunnable::into_runnable).map_err(refused)
 }
 
-fn check_proto(proto: &ModelProto) -> Result<(), ContractError> {
-    let refuse = |why: String| Err(ContractError::Graph(why));
+fn refuse<T>(why: String) -> Result<T, ContractError> {
+    Err(ContractError::Graph(why))
+}
+
+fn check_proto(contract: &Contract, proto: &ModelProto) -> Result<(), ContractError> {
     let Some(graph) = &proto.graph else { return refuse("it holds no graph".into()) };
-    if !proto.functions.is_empty() || !graph.sparse_initializer.is_empty() {
-        return refuse("it holds functions or sparse tensors, expected a plain graph".into());
+    let [operators] = &proto.opset_import[..] else {
+        return refuse(format!("{} operator sets, expected one", proto.opset_import.len()));
+    };
+    if !operators.domain.is_empty() || operators.version != OPERATOR_SET {
+        let found = (&operators.domain, operators.version);
+        return refuse(format!("operator set {found:?}, expected version {OPERATOR_SET} of ONNX's own"));
     }
-    if graph.node.len() > MOST_NODES {
-        return refuse(format!("{} nodes, at most {MOST_NODES} are run", graph.node.len()));
+    let more = proto.functions.len() + proto.training_info.len();
+    if more + graph.sparse_initializer.len() + graph.value_info.len() > 0 {
+        return refuse("it holds more than nodes and tensors".into());
     }
-    for node in &graph.node {
-        let known = node.domain.is_empty() && OPERATORS.contains(&node.op_type.as_str());
-        if !known {
-            return refuse(format!("node {:?} is a {}, which no load model needs", node.name, node.op_type));
-        }
-        if node.attribute.iter().any(|attribute| attribute.g.is_some() || attribute.t.is_some()) {
-            return refuse(format!("node {:?} holds a graph or a tensor of its own", node.name));
-        }
+    check_port("input", &graph.input, &contract.input)?;
+    check_port("output", &graph.output, &contract.output)?;
+    if graph.node.len() != NODES.len() {
+        return refuse(format!("{} nodes, a load model has {}", graph.node.len(), NODES.len()));
     }
-    check_wires(graph)?;
-    graph.initializer.iter().try_for_each(check_tensor)
+    for (found, expected) in graph.node.iter().zip(&NODES) {
+        check_node(found, expected)?;
+    }
+    check_tensors(graph)
 }
 
-/// Every name that is read must be made by somebody before.
-fn check_wires(graph: &GraphProto) -> Result<(), ContractError> {
-    let mut made: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    made.extend(graph.input.iter().map(|input| input.name.as_str()));
-    let wires = graph.node.iter().flat_map(|node| {
-        let inputs = node.input.iter().map(|name| (name, false));
-        inputs.chain(node.output.iter().map(|name| (name, true)))
-    });
-    for (name, makes) in wires.chain(graph.output.iter().map(|output| (&output.name, false))) {
-        if makes {
-            made.insert(name);
-        } else if !name.is_empty() && !made.contains(name.as_str()) {
-            return Err(ContractError::Graph(format!("{name:?} is read before anything makes it")));
+fn check_node(found: &NodeProto, expected: &Node) -> Result<(), ContractError> {
+    let attribute = match &found.attribute[..] {
+        [] => expected.attribute.is_none(),
+        [found] => {
+            let plain = found.g.is_none() && found.t.is_none() && found.r#type == AttributeType::Int as i32;
+            plain && expected.attribute == Some((found.name.as_str(), found.i))
+        }
+        _ => false,
+    };
+    let same = found.domain.is_empty()
+        && found.op_type == expected.operator
+        && found.input == expected.inputs
+        && found.output == [expected.output];
+    if same && attribute {
+        return Ok(());
+    }
+    refuse(format!(
+        "node {:?} is a {} of {:?} with {} attributes, a load model has there {expected:?}",
+        found.name,
+        found.op_type,
+        found.input,
+        found.attribute.len()
+    ))
+}
+
+fn check_tensors(graph: &GraphProto) -> Result<(), ContractError> {
+    let (found, expected) = (graph.initializer.len(), FITTED.len() + FIXED.len());
+    if found != expected {
+        return refuse(format!("{found} tensors, a load model has {expected}"));
+    }
+    let (fitted, fixed) = graph.initializer.split_at(FITTED.len());
+    for (tensor, (name, dims)) in fitted.iter().zip(FITTED) {
+        let (values, rest) = plain(tensor, name, dims, DataType::Float)?.as_chunks::<4>();
+        let count: i64 = dims.iter().product();
+        if values.len() as i64 != count || !rest.is_empty() {
+            return refuse(format!("tensor {name:?} holds {} values, its shape says {count}", values.len()));
+        }
+        let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        if let Some((place, value)) = values.enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(ContractError::Weight { tensor: name.into(), place, value });
+        }
+    }
+    for (tensor, (name, dims, value)) in fixed.iter().zip(FIXED) {
+        if plain(tensor, name, dims, DataType::Int64)? != value.to_le_bytes() {
+            return refuse(format!("tensor {name:?} is not {value}"));
         }
     }
     Ok(())
 }
 
-/// Weights must be numbers, as many as their shape says, and lie in the file itself.
-fn check_tensor(tensor: &TensorProto) -> Result<(), ContractError> {
-    let refuse = |why: &str| Err(ContractError::Graph(format!("tensor {:?} {why}", tensor.name)));
-    if tensor.data_location.is_some_and(|location| location != 0) || !tensor.external_data.is_empty() {
-        return refuse("lies outside the file");
+/// The bytes of a tensor that lies in the file itself, with this name, shape and type.
+fn plain<'a>(
+    tensor: &'a TensorProto,
+    name: &str,
+    dims: &[i64],
+    kind: DataType,
+) -> Result<&'a [u8], ContractError> {
+    if tensor.name != name || tensor.dims != dims || tensor.data_type != kind as i32 {
+        let found = (&tensor.name, &tensor.dims, tensor.data_type);
+        return refuse(format!("tensor {found:?}, a load model has there {:?}", (name, dims, kind as i32)));
     }
-    let count =
-        tensor.dims.iter().try_fold(1_usize, |count, dim| count.checked_mul(usize::try_from(*dim).ok()?));
-    let Some(count) = count else { return refuse("has an impossible shape") };
-    let raw = &tensor.raw_data;
-    let held = if tensor.data_type == DataType::Float as i32 {
-        let values: Vec<f32> = if raw.is_empty() {
-            tensor.float_data.clone()
-        } else {
-            raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-        };
-        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-            return Err(ContractError::Weight { tensor: tensor.name.clone(), place, value: values[place] });
-        }
-        values.len()
-    } else if tensor.data_type == DataType::Int64 as i32 {
-        if raw.is_empty() { tensor.int64_data.len() } else { raw.len() / 8 }
-    } else {
-        return refuse("holds neither 32-bit floats nor 64-bit integers");
+    let outside = tensor.data_location.is_some_and(|location| location != 0);
+    let elsewhere = tensor.float_data.len() + tensor.int32_data.len() + tensor.int64_data.len();
+    if outside
+        || elsewhere + tensor.external_data.len() + tensor.string_data.len() > 0
+        || tensor.segment.is_some()
+    {
+        return refuse(format!("tensor {name:?} lies outside the file or in parts"));
+    }
+    Ok(&tensor.raw_data)
+}
+
+fn check_port(what: &'static str, found: &[ValueInfoProto], port: &Port) -> Result<(), ContractError> {
+    let expected = format!("{:?} {:?} of 32-bit floats", port.name, port.shape);
+    let [info] = found else {
+        return Err(ContractError::Port { what, found: format!("{} of them", found.len()), expected });
     };
-    if held == count { Ok(()) } else { refuse(&format!("holds {held} values, its shape says {count}")) }
-}
-
-fn check_input(model: &InferenceModel, port: &Port) -> Result<(), ContractError> {
-    let refuse = |found: String| Err(ContractError::Port { what: "input", found, expected: described(port) });
-    let outlets = model.input_outlets().map_err(|error| ContractError::Graph(format!("{error:#}")))?;
-    let [outlet] = outlets[..] else { return refuse(format!("{} of them", outlets.len())) };
-    let name = &model.node(outlet.node).name;
-    let fact = model.outlet_fact(outlet).map_err(|error| ContractError::Graph(format!("{error:#}")))?;
-    let shape: Option<Vec<usize>> =
-        fact.shape.as_concrete_finite().ok().flatten().map(|dims| dims.iter().copied().collect());
-    let float = fact.datum_type.concretize() == Some(f32::datum_type());
-    if *name == port.name && shape.as_deref() == Some(&port.shape[..]) && float {
+    let tensor = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+    let shape: Option<Vec<i64>> = tensor.and_then(|type_proto::Value::TensorType(tensor)| {
+        let float = tensor.elem_type == DataType::Float as i32;
+        let dims = &tensor.shape.as_ref().filter(|_| float)?.dim;
+        dims.iter()
+            .map(|dim| match dim.value {
+                Some(dimension::Value::DimValue(size)) => Some(size),
+                _ => None,
+            })
+            .collect()
+    });
+    if info.name == port.name && shape == Some(port.shape.map(|size| size as i64).to_vec()) {
         return Ok(());
     }
-    refuse(format!("{name:?} {fact:?}"))
-}
-
-fn check_output(model: &TypedModel, port: &Port) -> Result<(), ContractError> {
-    let refuse =
-        |found: String| Err(ContractError::Port { what: "output", found, expected: described(port) });
-    let outlets = model.output_outlets().map_err(|error| ContractError::Graph(format!("{error:#}")))?;
-    let [outlet] = outlets[..] else { return refuse(format!("{} of them", outlets.len())) };
-    let name = model.outlet_label(outlet).unwrap_or(&model.node(outlet.node).name);
-    let fact = model.outlet_fact(outlet).map_err(|error| ContractError::Graph(format!("{error:#}")))?;
-    let shape: Option<Vec<usize>> = fact.shape.iter().map(|dim| dim.to_usize().ok()).collect();
-    let float = fact.datum_type == f32::datum_type();
-    if name == port.name && shape.as_deref() == Some(&port.shape[..]) && float {
-        return Ok(());
-    }
-    refuse(format!("{name:?} {fact:?}"))
-}
-
-fn described(port: &Port) -> String {
-    format!("{:?} {}x{} of 32-bit floats", port.name, port.shape[0], port.shape[1])
+    let shape = shape.map_or_else(|| "no fixed shape of 32-bit floats".into(), |shape| format!("{shape:?}"));
+    Err(ContractError::Port { what, found: format!("{:?} {shape}", info.name), expected })
 }

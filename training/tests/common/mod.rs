@@ -12,17 +12,17 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 /// A row of a file: seconds since 1970, site, W.
-pub type Row = (i64, &'static str, Option<f64>);
+pub(crate) type Row = (i64, &'static str, Option<f64>);
 
 /// The schema of a load series.
-pub const SCHEMA: &str = "message schema {
+pub(crate) const SCHEMA: &str = "message schema {
     REQUIRED INT64 timestamp (TIMESTAMP(MICROS,true));
     REQUIRED BYTE_ARRAY site (UTF8);
     OPTIONAL DOUBLE load_w;
 }";
 
 /// Writes rows in row groups of 1,000.
-pub fn write_parquet(file: &Path, rows: &[Row]) {
+pub(crate) fn write_parquet(file: &Path, rows: &[Row]) {
     let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer =
@@ -48,7 +48,7 @@ pub fn write_parquet(file: &Path, rows: &[Row]) {
 }
 
 /// Noise in 0..1 that is the same on every machine (the finaliser of `SplitMix64`).
-pub fn noise(seed: u64) -> f64 {
+pub(crate) fn noise(seed: u64) -> f64 {
     let mut value = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -56,10 +56,10 @@ pub fn noise(seed: u64) -> f64 {
 }
 
 /// 2025-03-01T00:00Z.
-pub const START: i64 = 1_740_787_200;
+pub(crate) const START: i64 = 1_740_787_200;
 
 /// A home with evenings, washing on some days, an outage of the meter and single gaps.
-pub fn home(site: &'static str, days: i64, step: i64, seed: u64) -> Vec<Row> {
+pub(crate) fn home(site: &'static str, days: i64, step: i64, seed: u64) -> Vec<Row> {
     (0..days * 86_400 / step)
         .map(|place| {
             let time = START + place * step;
