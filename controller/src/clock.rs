@@ -130,11 +130,7 @@ mod tests {
     fn at(uptime: u64, unix: Option<i64>) -> Now {
         Now {
             uptime: Uptime::from_seconds(uptime),
-            wall: unix.map(|unix| WallTime {
-                unix,
-                source: TimeSource::System,
-                uncertainty: Seconds(60.0),
-            }),
+            wall: unix.map(|unix| WallTime { unix, source: TimeSource::System, uncertainty: Seconds(60.0) }),
         }
     }
 

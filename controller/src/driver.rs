@@ -72,5 +72,10 @@ pub trait Driver: Send {
 
     /// Energises or releases the coil of an output, and reads it back where the hardware can.
     /// `Contact { energised: None, .. }` says that the write was not confirmed.
-    fn write(&mut self, output: Output, energised: bool, now: Uptime) -> impl Future<Output = Vec<Event>> + Send;
+    fn write(
+        &mut self,
+        output: Output,
+        energised: bool,
+        now: Uptime,
+    ) -> impl Future<Output = Vec<Event>> + Send;
 }

@@ -24,6 +24,7 @@ use crate::outputs::{Order, Outputs};
 use crate::readings::Readings;
 use crate::records::{Memory, Records};
 use crate::view::{Counts, Forecasts, MOST_POINTS, POINT_MINUTES, Point, View};
+use crate::watchdog::Watchdog;
 
 /// How long a cycle waits for what runs beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +39,8 @@ pub struct Patience {
 
 impl Patience {
     /// A cycle a second: what is late is taken in the next one.
-    pub const REAL_TIME: Self = Self {
-        readings: Duration::from_millis(500),
-        writes: Duration::from_millis(300),
-        forecasts: false,
-    };
+    pub const REAL_TIME: Self =
+        Self { readings: Duration::from_millis(500), writes: Duration::from_millis(300), forecasts: false };
     /// In step with a simulation nothing is late.
     pub const LOCKSTEP: Self =
         Self { readings: Duration::from_secs(30), writes: Duration::from_secs(30), forecasts: true };
@@ -79,6 +77,7 @@ pub struct Hub {
     faults: Faults,
     counts: Counts,
     rounds: u64,
+    watchdog: Option<Watchdog>,
 }
 
 /// What a hub is put together from.
@@ -101,6 +100,8 @@ pub struct Parts {
     pub asks: mpsc::Receiver<Request>,
     /// Where the view is published.
     pub view: watch::Sender<Option<Arc<View>>>,
+    /// What restarts a hub that hangs.
+    pub watchdog: Watchdog,
 }
 
 impl Hub {
@@ -132,6 +133,7 @@ impl Hub {
             faults: Faults::default(),
             counts: Counts::default(),
             rounds: 0,
+            watchdog: Some(parts.watchdog),
         }
     }
 
@@ -170,6 +172,9 @@ impl Hub {
         self.look_back(&image, &decision);
         self.look_ahead(&image, &decision, patience).await;
         self.publish(image, decision);
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.feed(now.uptime);
+        }
     }
 
     /// Switches what is to be switched when the hub is stopped, and writes down what is left.
@@ -178,6 +183,9 @@ impl Hub {
         self.switch(&orders, now, Duration::from_secs(2)).await;
         if let Some(records) = self.records.take() {
             records.close(Duration::from_secs(5));
+        }
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.stop();
         }
     }
 
@@ -223,7 +231,9 @@ impl Hub {
         let collect = async {
             while waiting.contains(&true) {
                 match self.reports.recv().await {
-                    Some(Report::Events(events)) => events.into_iter().for_each(|event| self.readings.take(event)),
+                    Some(Report::Events(events)) => {
+                        events.into_iter().for_each(|event| self.readings.take(event))
+                    }
                     Some(Report::RoundDone { task, round: done }) if done == round => waiting[task] = false,
                     Some(Report::RoundDone { .. } | Report::WriteDone) => {}
                     None => return false,
@@ -261,7 +271,9 @@ impl Hub {
         let collect = async {
             while waiting > 0 {
                 match self.reports.recv().await {
-                    Some(Report::Events(events)) => events.into_iter().for_each(|event| self.readings.take(event)),
+                    Some(Report::Events(events)) => {
+                        events.into_iter().for_each(|event| self.readings.take(event))
+                    }
                     Some(Report::WriteDone) => waiting -= 1,
                     Some(Report::RoundDone { .. }) => {}
                     None => return,
@@ -274,8 +286,7 @@ impl Hub {
 
     fn count(&mut self, image: &ProcessImage, decision: &Decision) {
         self.counts.cycles += 1;
-        let clock =
-            explain::Clock { unix: image.wall.map(|wall| wall.unix), utc_offset: image.utc_offset };
+        let clock = explain::Clock { unix: image.wall.map(|wall| wall.unix), utc_offset: image.utc_offset };
         for change in &decision.changes {
             *(if change.on { &mut self.counts.restores } else { &mut self.counts.sheds }) += 1;
             let number = usize::from(change.load);

@@ -3,12 +3,15 @@
 
 pub mod bus_task;
 pub mod buses;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod device_file;
 pub mod driver;
 pub mod faults;
+pub mod forecasts;
 pub mod gpio;
+pub mod hub;
 pub mod journal;
 pub mod lockstep;
 pub mod log;
@@ -16,4 +19,6 @@ pub mod modbus;
 pub mod outputs;
 pub mod page;
 pub mod readings;
+pub mod records;
 pub mod view;
+pub mod watchdog;

@@ -83,10 +83,8 @@ impl Lockstep {
         if read == 0 {
             return Ok(None);
         }
-        let heard = serde_json::from_str(&line).map_err(|source| LockstepError::Speech {
-            read: line.chars().take(200).collect(),
-            source,
-        })?;
+        let heard = serde_json::from_str(&line)
+            .map_err(|source| LockstepError::Speech { read: line.chars().take(200).collect(), source })?;
         Ok(match heard {
             Hears::Stop {} => None,
             Hears::Tick { n, uptime_ms, unix } => {

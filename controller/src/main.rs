@@ -1,5 +1,10 @@
-//! The hub of a home.
+//! The hub of a home; see `sunkeep --help`.
 
-fn main() {
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> anyhow::Result<ExitCode> {
     sunkeep::log::start();
+    Ok(sunkeep::cli::Arguments::parse().run()?)
 }

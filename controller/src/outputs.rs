@@ -67,7 +67,8 @@ impl Outputs {
             // A contact nobody has read yet is left alone until it is read, or until it must change.
             let must = changed || is.is_some() || tried.ordered.is_some();
             if must && (changed || tried.may_try(energised, now)) {
-                tried.missed = if tried.ordered == Some(energised) { tried.missed.saturating_add(1) } else { 0 };
+                tried.missed =
+                    if tried.ordered == Some(energised) { tried.missed.saturating_add(1) } else { 0 };
                 (tried.ordered, tried.at) = (Some(energised), now);
                 orders.push(Order { output: relay.output, energised });
             }

@@ -2,6 +2,7 @@
 //!
 //! How it is stored is the journal's; a hub whose journal cannot be opened runs on without one.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sunkeep_core::evidence::{EndedSlot, History};
@@ -13,8 +14,8 @@ use sunkeep_models::time::Uptime;
 use crate::clock::Now;
 use crate::config;
 use crate::journal::{
-    Journal, JournalError, JournalHealth, JournalOptions, LastKnown, LoadPoint, MinutePoint, Recorder, Recovered,
-    SlotPoint,
+    Journal, JournalError, JournalHealth, JournalOptions, LastKnown, LoadPoint, MinutePoint, Recorder,
+    Recovered, SlotPoint,
 };
 use crate::view::{MOST_POINTS, POINT_MINUTES, Point};
 
@@ -195,7 +196,9 @@ impl Minute {
             celsius: mean(3),
             sun: mean(5),
             load: mean(6),
-            loads: loads.map(|(number, load)| LoadPoint { on: load.on, watts: mean(7 + 2 * number) }).collect(),
+            loads: loads
+                .map(|(number, load)| LoadPoint { on: load.on, watts: mean(7 + 2 * number) })
+                .collect(),
         };
         *self = Self { began: Some(image.now), ..Self::default() };
         Some(point)

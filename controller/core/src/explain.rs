@@ -17,10 +17,14 @@ pub struct Clock {
 
 /// Why a load is as it is, in one sentence.
 pub fn sentence(load: &Load, decision: &LoadDecision, clock: Clock) -> String {
-    let name = &load.label;
-    let state = if decision.on { "on" } else { "off" };
-    match decision.because {
-        Because::Free if decision.on => format!("{name} on."),
+    reason(&load.label, decision.on, decision.because, clock)
+}
+
+/// Why the load of this name is on or off, in one sentence.
+pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
+    let state = if on { "on" } else { "off" };
+    match because {
+        Because::Free if on => format!("{name} on."),
         Because::Free => format!("{name} off, about to return."),
         Because::NotSwitched => format!("{name} has no relay."),
         Because::PowersHub => format!("{name} stays on: the hub lives from it."),

@@ -1,6 +1,7 @@
 //! The command line of the hub; one file per command.
 
 mod check;
+mod replay;
 mod run;
 
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Run),
     /// Validate a configuration and ask every device once; a line for each, and what to try when one is silent.
     Check(check::Check),
+    /// Decide everything again that a journal holds, and compare it bit for bit.
+    Replay(replay::Replay),
 }
 
 /// Why a command failed.
@@ -42,6 +45,9 @@ pub enum CliError {
     /// What drives the clock fell away.
     #[error(transparent)]
     Lockstep(#[from] crate::lockstep::LockstepError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
     /// The system refused something that the hub cannot do without.
     #[error("{what}: {source}")]
     System {
@@ -72,6 +78,7 @@ impl Arguments {
             match self.command {
                 Command::Run(run) => run.run().await,
                 Command::Check(check) => check.run().await,
+                Command::Replay(replay) => replay.run(),
             }
         });
         // Tasks that wait on a dead bus end with the process.

@@ -21,6 +21,7 @@ use crate::forecasts::Forecasting;
 use crate::hub::{Hub, Parts, Patience};
 use crate::lockstep::Lockstep;
 use crate::records::{Memory, Records};
+use crate::watchdog::Watchdog;
 use crate::{buses, page};
 
 /// Reports of buses that may wait for the cycle.
@@ -131,6 +132,7 @@ async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
         forecasting,
         asks,
         view,
+        watchdog: Watchdog::open(home.watchdog.as_deref()),
     });
     if unopened.is_some() {
         hub.faults().set(Fault::Journal, unopened);
@@ -182,7 +184,8 @@ struct Stop {
 impl Stop {
     fn new() -> Result<Self, CliError> {
         let listen = |kind| {
-            signal(kind).map_err(|source| CliError::System { what: "cannot listen for signals".into(), source })
+            signal(kind)
+                .map_err(|source| CliError::System { what: "cannot listen for signals".into(), source })
         };
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }

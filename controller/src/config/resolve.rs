@@ -19,7 +19,11 @@ const DAY: f64 = 86_400.0;
 
 /// Resolves a file. `None` when something so basic is wrong that nothing can be made; all that is wrong is
 /// in `problems`.
-pub(super) fn home(file: &File, text: &str, problems: &mut Problems<'_>) -> Result<Option<Home>, ConfigError> {
+pub(super) fn home(
+    file: &File,
+    text: &str,
+    problems: &mut Problems<'_>,
+) -> Result<Option<Home>, ConfigError> {
     let zone = zone(&file.site, problems);
     let place = place(&file.site, problems);
     let battery = battery(&file.battery, problems);
@@ -111,7 +115,8 @@ fn place(site: &SiteTable, problems: &mut Problems<'_>) -> Option<(f64, f64)> {
         )),
         (None, None) => None,
         (Some(lonely), None) | (None, Some(lonely)) => {
-            problems.at(&lonely.span(), "latitude and longitude belong together: give both or neither".into());
+            problems
+                .at(&lonely.span(), "latitude and longitude belong together: give both or neither".into());
             None
         }
     }
@@ -184,7 +189,8 @@ fn protection(battery: &BatterySpec, table: &LimitsTable, problems: &mut Problem
         );
         problems.at(&span.map_or(0..0, Spanned::span), what);
     }
-    let span = [&table.low_percent, &table.cutoff_percent, &table.reconnect_percent].into_iter().flatten().next();
+    let span =
+        [&table.low_percent, &table.cutoff_percent, &table.reconnect_percent].into_iter().flatten().next();
     if !(cutoff_charge < low_charge && low_charge < reconnect_charge) {
         let what = format!(
             "cutoff_percent {cutoff_charge}, low_percent {low_charge}, reconnect_percent {reconnect_charge}: \
@@ -214,7 +220,10 @@ fn protection(battery: &BatterySpec, table: &LimitsTable, problems: &mut Problem
             90.0,
             55.0,
         )),
-        overload: table.overload_w.as_ref().map(|value| Watts(problems.number("overload_w", value, 1.0, 1e6))),
+        overload: table
+            .overload_w
+            .as_ref()
+            .map(|value| Watts(problems.number("overload_w", value, 1.0, 1e6))),
         overload_wait: Seconds(problems.number_or(
             "overload_wait_s",
             table.overload_wait_s.as_ref(),
@@ -258,7 +267,8 @@ fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load
         problems.at(&(0..0), "no [[load]] is given, expected at least one".into());
     }
     if tables.len() > MAX_LOADS {
-        problems.at(&tables[MAX_LOADS].span(), format!("{} loads, expected at most {MAX_LOADS}", tables.len()));
+        problems
+            .at(&tables[MAX_LOADS].span(), format!("{} loads, expected at most {MAX_LOADS}", tables.len()));
     }
     let loads = tables.iter().map(|spanned| {
         let table = spanned.get_ref();
@@ -275,7 +285,13 @@ fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load
             switchable: table.relay.is_some(),
             powers_hub: table.powers_hub,
             min_on: Seconds(problems.number_or("min_on_s", table.min_on_s.as_ref(), 0.0, DAY, 60.0)),
-            min_off: Seconds(problems.number_or("min_off_s", table.min_off_s.as_ref(), 0.0, DAY, default_off)),
+            min_off: Seconds(problems.number_or(
+                "min_off_s",
+                table.min_off_s.as_ref(),
+                0.0,
+                DAY,
+                default_off,
+            )),
         }
     });
     loads.collect()

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use sunkeep_models::quantity::Seconds;
 use super::file::{BusKind, ContactWiring, File, GpioDriver, HubDead, HubStops};
 use super::{ConfigError, Problems};
 use crate::device_file::{Catalogue, DeviceFile, Parity};
 use crate::driver::{Channel, Output};
+use sunkeep_models::quantity::Seconds;
 
 /// Most buses, devices and terms of a home.
 const MAX_THINGS: usize = 64;
@@ -224,18 +224,18 @@ pub(super) fn wiring(file: &File, problems: &mut Problems<'_>) -> Result<Wiring,
         relays: Vec::new(),
     };
     unique("bus", file.buses.iter().map(|bus| (bus.get_ref().name.as_str(), bus.span())), problems);
-    unique("device", file.devices.iter().map(|device| (device.get_ref().name.as_str(), device.span())), problems);
+    unique(
+        "device",
+        file.devices.iter().map(|device| (device.get_ref().name.as_str(), device.span())),
+        problems,
+    );
     unique("load", file.loads.iter().map(|load| (load.get_ref().name.as_str(), load.span())), problems);
     places(file, &mut wiring, problems);
     relays(file, &mut wiring, problems);
     Ok(wiring)
 }
 
-fn unique<'a>(
-    kind: &str,
-    names: impl Iterator<Item = (&'a str, Range<usize>)>,
-    problems: &mut Problems<'_>,
-) {
+fn unique<'a>(kind: &str, names: impl Iterator<Item = (&'a str, Range<usize>)>, problems: &mut Problems<'_>) {
     let mut seen = BTreeSet::new();
     for (name, span) in names {
         if !seen.insert(name) {
@@ -278,7 +278,10 @@ fn buses(file: &File, problems: &mut Problems<'_>) -> Vec<Bus> {
                 }
             }
             BusKind::Tcp => {
-                if table.port.is_some() || table.baud.is_some() || table.parity.is_some() || table.stop_bits.is_some()
+                if table.port.is_some()
+                    || table.baud.is_some()
+                    || table.parity.is_some()
+                    || table.stop_bits.is_some()
                 {
                     complain("a tcp bus has an address, and no port, baud, parity or stop_bits");
                 }
@@ -460,14 +463,22 @@ fn resolve_term(
     let model = Arc::clone(&wiring.devices[device].model);
     let Some(found) = model.register(register) else {
         let known: Vec<_> = model.registers.iter().map(|register| register.name.as_str()).collect();
-        complain(format!("{} has no register {register:?}, expected one of {}", model.name, known.join(", ")));
+        complain(format!(
+            "{} has no register {register:?}, expected one of {}",
+            model.name,
+            known.join(", ")
+        ));
         return None;
     };
-    let allowed = file.devices.iter().any(|table| {
-        table.get_ref().name == device_name && table.get_ref().allow_unverified
-    });
+    let allowed = file
+        .devices
+        .iter()
+        .any(|table| table.get_ref().name == device_name && table.get_ref().allow_unverified);
     if !found.verified && !allowed {
-        complain(format!("{register:?} of {} is unverified: set allow_unverified = true to use it", model.name));
+        complain(format!(
+            "{register:?} of {} is unverified: set allow_unverified = true to use it",
+            model.name
+        ));
     }
     let Some((_, factor)) = place.units().iter().find(|(unit, _)| *unit == found.unit) else {
         complain(format!("{path:?} is in {}, expected {}", found.unit, place.units()[0].0));
@@ -497,7 +508,8 @@ fn relays(file: &File, wiring: &mut Wiring, problems: &mut Problems<'_>) {
         let mut complain = |what: String| problems.at(&span, format!("relay of {name:?}: {what}"));
         let at = match (&table.device, table.coil, table.gpio) {
             (Some(device_name), Some(coil), None) => {
-                let Some(device) = wiring.devices.iter().position(|device| device.name == *device_name) else {
+                let Some(device) = wiring.devices.iter().position(|device| device.name == *device_name)
+                else {
                     complain(format!("no [[device]] is named {device_name:?}"));
                     continue;
                 };
@@ -512,7 +524,9 @@ fn relays(file: &File, wiring: &mut Wiring, problems: &mut Problems<'_>) {
                     Some(_) => {}
                 }
                 if table.hub_dead != HubDead::Keeps {
-                    complain("a relay board keeps its last state by itself: expected hub_dead = \"keeps\"".into());
+                    complain(
+                        "a relay board keeps its last state by itself: expected hub_dead = \"keeps\"".into(),
+                    );
                 }
                 RelayAt::Coil { device, coil }
             }
@@ -531,7 +545,8 @@ fn relays(file: &File, wiring: &mut Wiring, problems: &mut Problems<'_>) {
             complain("another load has the same relay".into());
         }
         if load.get_ref().powers_hub && table.wiring == ContactWiring::NormallyOpen {
-            let what = "what powers the hub must be wired normally_closed, or a dead hub could not start again";
+            let what =
+                "what powers the hub must be wired normally_closed, or a dead hub could not start again";
             complain(what.into());
         }
         wiring.relays.push(Relay {
