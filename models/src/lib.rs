@@ -5,18 +5,18 @@
 //! feature means the same wherever it is computed.
 
 pub mod baseline;
+pub mod battery;
 pub mod contract;
 pub mod day_grid;
-pub mod battery;
 pub mod digest;
 #[cfg(feature = "onnx")]
 pub mod factory;
 pub mod forecast;
 pub mod history;
 pub mod load_features;
-pub mod pv;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+pub mod pv;
 pub mod quantity;
 mod sample;
 pub mod sun;

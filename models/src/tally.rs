@@ -94,6 +94,9 @@ mod tests {
         fill(&mut tally, 7, 16, Evidence::Missing);
         assert_eq!(tally.add(Slot(8), MINUTE, Evidence::Masked).map(|done| done.mean), Some(None));
         fill(&mut tally, 8, 29, Evidence::Measured(30.0));
-        assert_eq!(tally.add(Slot(9), MINUTE, Evidence::Measured(f64::NAN)).map(|done| done.mean), Some(None));
+        assert_eq!(
+            tally.add(Slot(9), MINUTE, Evidence::Measured(f64::NAN)).map(|done| done.mean),
+            Some(None)
+        );
     }
 }
