@@ -14,8 +14,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-const SCHEDULE: Schedule =
-    Schedule { step: Duration::from_mins(1), ticks: 5, patience: Duration::from_secs(5) };
+const SCHEDULE: Schedule = Schedule {
+    step: Duration::from_mins(1),
+    ticks: 5,
+    patience: Duration::from_secs(5),
+    pace: Duration::ZERO,
+};
 
 struct Hub {
     lines: Lines<BufReader<OwnedReadHalf>>,

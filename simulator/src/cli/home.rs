@@ -151,7 +151,12 @@ async fn play(arguments: &Arguments, plant: Plant) -> anyhow::Result<()> {
     let lockstep = server.as_ref().map(Server::address).transpose()?.map(|address| address.to_string());
     describe(arguments, &home, lockstep.clone(), &dir)?;
     let ticks = (arguments.days * 86_400.0 / arguments.step as f64).ceil() as u64;
-    let schedule = Schedule { step: Duration::from_secs(arguments.step), ticks, patience: PATIENCE };
+    let schedule = Schedule {
+        step: Duration::from_secs(arguments.step),
+        ticks,
+        patience: PATIENCE,
+        pace: Duration::ZERO,
+    };
     let hub = tokio::select! {
         result = run_schedule(&home, server.as_ref(), schedule, arguments.speed) => result?,
         result = asked_to_end() => {

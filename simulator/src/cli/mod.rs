@@ -1,10 +1,13 @@
 //! The command line: one file for each command.
 
+mod demo;
 mod home;
+mod hub;
 #[cfg(feature = "series")]
 mod series;
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -18,20 +21,28 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// A home, its hub and its page, at many times real speed.
+    Demo(demo::Arguments),
     /// Runs a home on Modbus, in step with a hub or by itself, and prints a summary at the end.
     Home(home::Arguments),
+    /// The hub itself: `sunkeep-sim hub ARGS...` is `sunkeep ARGS...`.
+    #[command(disable_help_flag = true)]
+    Hub(hub::Arguments),
     /// Writes half-hourly series of simulated homes as Parquet.
     #[cfg(feature = "series")]
     Series(series::Arguments),
 }
 
 /// Reads the command line and does what it says.
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Home(arguments) => home::run(&arguments),
+        Command::Demo(arguments) => return demo::run(&arguments),
+        Command::Home(arguments) => home::run(&arguments)?,
+        Command::Hub(arguments) => return hub::run(arguments),
         #[cfg(feature = "series")]
-        Command::Series(arguments) => series::run(&arguments),
+        Command::Series(arguments) => series::run(&arguments)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Local midnight that begins this day in this zone, seconds since 1970.

@@ -19,6 +19,8 @@ pub struct Schedule {
     pub ticks: u64,
     /// How long the hub may take to come, and to answer, in real time.
     pub patience: Duration,
+    /// Least length of a step in real time; zero runs as fast as hub and machine can.
+    pub pace: Duration,
 }
 
 /// Why the two fell out of step.
@@ -37,6 +39,9 @@ pub enum LockstepError {
         /// What should have come.
         expected: &'static str,
     },
+    /// The hub went away for good.
+    #[error("the hub went away before the run was over")]
+    Gone,
     /// The hub stayed silent.
     #[error("no hub answered at tick {tick} within {} s", .patience.as_secs())]
     Silent {
@@ -109,7 +114,11 @@ async fn connection(
         None => return Ok(Ended::Gone),
     }
     let first = *made;
+    let mut pace = pace(schedule.pace);
     while *made < schedule.ticks {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
         let n = *made + 1;
         let uptime_ms = (*made - first) * schedule.step.as_millis() as u64;
         if !say(&mut writer, &ToHub::Tick(Tick { n, uptime_ms, unix: home.unix() })).await {
@@ -132,6 +141,13 @@ async fn connection(
         Some((_, line)) => Err(unexpected(&line, *made, "a summary")),
         None => Ok(Ended::Gone),
     }
+}
+
+/// Ticks of a run that is slowed down; nothing where it is not.
+fn pace(pace: Duration) -> Option<tokio::time::Interval> {
+    let mut pace = (!pace.is_zero()).then(|| tokio::time::interval(pace))?;
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    Some(pace)
 }
 
 fn unexpected(line: &str, tick: u64, expected: &'static str) -> LockstepError {

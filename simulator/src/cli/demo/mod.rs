@@ -1,0 +1,251 @@
+//! `sunkeep-sim demo`: one home on Modbus, a hub as a process of its own in step with it, and its page.
+//!
+//! Starting, ending and the summary; the hub's process is in `process`, what a person sees in `live`.
+
+mod live;
+mod process;
+
+use core::time::Duration;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+use jiff::civil::{Date, date};
+use serde::Serialize;
+use sunkeep_simulator::home::{HomeOptions, RunningHome};
+use sunkeep_simulator::hub_config::{HubOptions, hub_toml};
+use sunkeep_simulator::lockstep::{LockstepError, Schedule, Server};
+use sunkeep_simulator::plant::{HomeSpec, Plant, RecordedHome, Series, SolarHome, Summary};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::process::HubProcess;
+
+/// Simulated length of a step.
+const STEP: Duration = Duration::from_mins(1);
+/// How long the hub may take over one step, real time; its first includes loading its models.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a hub that has said or done its last may take to end.
+const LEAVE: Duration = Duration::from_secs(10);
+/// Where the page is when nobody else is there.
+const USUAL_PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+/// PIN of the page: it is on loopback, and printed.
+const PIN: &str = "2468";
+/// Days that run without a person.
+const HEADLESS_DAYS: f64 = 3.0;
+/// Most days of a run: ten years.
+const MOST_DAYS: f64 = 3660.0;
+
+/// What to run.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// No live line and no pacing: as fast as the machine can, and then the summary.
+    #[arg(long)]
+    headless: bool,
+    /// How many days to run; 3 if headless, else until Ctrl-C.
+    #[arg(long)]
+    days: Option<f64>,
+    /// Print the summary as JSON, on one line.
+    #[arg(long)]
+    json: bool,
+    /// Seed of the home; everything left to chance follows from it.
+    #[arg(long, default_value_t = 4, conflicts_with = "site")]
+    seed: u64,
+    /// Simulated seconds for each real second: a day in 72 s unless told.
+    #[arg(long, default_value_t = 1200.0, conflicts_with = "headless")]
+    speed: f64,
+    /// Play this recorded series (CSV, its battery in the JSON file beside it) instead of a made-up home.
+    #[arg(long, value_name = "CSV")]
+    site: Option<PathBuf>,
+    /// Time zone of the recorded series.
+    #[arg(long, default_value = "America/Los_Angeles", requires = "site")]
+    zone: String,
+    /// First local day; 1 March 2025 for a made-up home, the first row of a recorded one.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    start: Option<Date>,
+    /// Empty or missing folder in which configuration and journal are kept; without one they go at the end.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Have relays and charge controller on serial lines (pseudo-terminals) instead of TCP: slower.
+    #[arg(long)]
+    serial: bool,
+}
+
+/// What is printed at the end. But for the wall seconds the same seed gives the same bytes.
+#[derive(Serialize)]
+struct Report {
+    /// Seed of the home; none for a recorded one.
+    seed: Option<u64>,
+    simulated_days: f64,
+    wall_seconds: f64,
+    /// Whether somebody ended the run before its time.
+    ended_early: bool,
+    home: Summary,
+    /// What the hub says of itself; none if the run was ended early.
+    hub: Option<serde_json::Value>,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let days = arguments.days.unwrap_or(if arguments.headless { HEADLESS_DAYS } else { MOST_DAYS });
+    ensure!(
+        days > 0.0 && days <= MOST_DAYS,
+        "--days is {days}, expected more than 0 and at most {MOST_DAYS}"
+    );
+    ensure!(
+        arguments.speed >= 1.0 && arguments.speed <= 1e6,
+        "--speed is {}, expected 1 to a million",
+        arguments.speed
+    );
+    let plant = plant(arguments)?;
+    let report = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(play(arguments, plant, days))?;
+    let mut out = std::io::stdout();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?).context("cannot print the summary")?;
+    } else {
+        writeln!(out, "{}", live::summary(&report)).context("cannot print the summary")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plant(arguments: &Arguments) -> anyhow::Result<Plant> {
+    if let Some(csv) = &arguments.site {
+        let start = arguments.start.map(|day| super::midnight(day, &arguments.zone)).transpose()?;
+        let home = RecordedHome::new(Series::read(csv)?, &arguments.zone, start)?;
+        return Ok(Plant::Recorded(Box::new(home)));
+    }
+    let mut spec = HomeSpec::from_seed(arguments.seed, 0);
+    spec.start_unix = super::midnight(arguments.start.unwrap_or(date(2025, 3, 1)), &spec.zone)?;
+    Ok(Plant::Synthetic(Box::new(SolarHome::new(spec)?)))
+}
+
+/// Where configuration and journal lie; what the demo made for itself goes with it.
+enum Folder {
+    Kept(PathBuf),
+    Own(tempfile::TempDir),
+}
+
+impl Folder {
+    fn new(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(dir) = asked else {
+            let made = tempfile::Builder::new().prefix("sunkeep-demo-").tempdir();
+            return Ok(Self::Own(made.context("cannot make a folder for the demo")?));
+        };
+        let shown = dir.display();
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {shown}"))?;
+        let dir = dir.canonicalize().with_context(|| format!("cannot find the folder {shown}"))?;
+        let mut entries = std::fs::read_dir(&dir).with_context(|| format!("cannot list {shown}"))?;
+        ensure!(entries.next().is_none(), "--dir {shown} holds files, expected an empty or missing folder");
+        Ok(Self::Kept(dir))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(dir) => dir,
+            Self::Own(dir) => dir.path(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a run's wall time is measured to be shown, never to decide")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+async fn play(arguments: &Arguments, plant: Plant, days: f64) -> anyhow::Result<Report> {
+    let began = now();
+    // Listening begins before there is anything to leave behind.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let folder = Folder::new(arguments.dir.as_deref())?;
+    let mut options = HomeOptions::usual(Some(folder.path().into()));
+    if !arguments.serial {
+        options = options.over_tcp();
+    }
+    let home = RunningHome::start(plant, &options).await?;
+    let server = Server::bind(0).await?;
+    let page = free_page(arguments.headless)?;
+    let config = configure(&home, folder.path(), page)?;
+    if !arguments.headless {
+        live::introduce(&home, page, PIN);
+    }
+    let mut hub = HubProcess::start(&config, server.address()?)?;
+    let schedule = Schedule {
+        step: STEP,
+        ticks: (days * 86_400.0 / STEP.as_secs_f64()).ceil() as u64,
+        patience: PATIENCE,
+        pace: if arguments.headless { Duration::ZERO } else { STEP.div_f64(arguments.speed) },
+    };
+    let show = async {
+        if arguments.headless {
+            std::future::pending::<()>().await;
+        }
+        live::show(&home, page).await;
+    };
+    let said = {
+        let run = server.run(&home, schedule, |_| {});
+        tokio::pin!(run);
+        tokio::select! {
+            biased;
+            result = &mut run => Some(result),
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+            () = hub.ended() => Some(last_words(&mut run).await),
+            () = show => None,
+        }
+    };
+    let hub_said = match said {
+        None => None,
+        Some(Ok(summary)) => Some(summary),
+        Some(Err(error)) => {
+            return Err(hub.failed(LEAVE).await.context(error.to_string()));
+        }
+    };
+    // The home still answers while the hub leaves its relays in order.
+    hub.leave(hub_said.is_none(), LEAVE).await?;
+    let summary = home.summary(STEP);
+    Ok(Report {
+        seed: summary.seed,
+        simulated_days: summary.days,
+        wall_seconds: (began.elapsed().as_secs_f64() * 100.0).round() / 100.0,
+        ended_early: hub_said.is_none(),
+        home: summary,
+        hub: hub_said,
+    })
+}
+
+/// A hub that has ended may have said its summary just before.
+async fn last_words<T>(
+    run: &mut (impl Future<Output = Result<T, LockstepError>> + Unpin),
+) -> Result<T, LockstepError> {
+    let patience = Duration::from_secs(1);
+    tokio::time::timeout(patience, run).await.unwrap_or(Err(LockstepError::Gone))
+}
+
+/// The page's usual address, or another where that is taken; headless always another, for nobody looks.
+fn free_page(headless: bool) -> anyhow::Result<SocketAddr> {
+    let any = SocketAddr::new(USUAL_PAGE.ip(), 0);
+    let listener = if headless {
+        std::net::TcpListener::bind(any)
+    } else {
+        std::net::TcpListener::bind(USUAL_PAGE).or_else(|_| std::net::TcpListener::bind(any))
+    };
+    Ok(listener.context("cannot find a port for the page")?.local_addr()?)
+}
+
+/// Writes the hub's configuration and returns its path.
+fn configure(home: &RunningHome, dir: &Path, page: SocketAddr) -> anyhow::Result<PathBuf> {
+    let options = HubOptions {
+        page: page.to_string(),
+        pin: Some(PIN.into()),
+        journal: dir.join("journal.sqlite").display().to_string(),
+    };
+    let text = home.with_plant(|plant| hub_toml(plant, home.buses(), &options))?;
+    let file = dir.join("hub.toml");
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
