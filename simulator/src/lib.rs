@@ -7,15 +7,18 @@
 //! - [`home`]: a home that runs in this process.
 //! - [`hub_config`]: the configuration of a hub that fits it.
 //! - [`lockstep`]: simulator and hub in step.
+//! - [`power`]: recorded homes through the hub's own decisions, in this process.
 //! - `series`: Parquet files of simulated homes (feature `series`).
 //!
-//! Nothing of the hub's own estimates is used here, nor its device files.
+//! Nothing of the hub's own estimates is used here, nor its device files; but for [`power`], which has no
+//! wire between plant and hub.
 
 pub mod device;
 pub mod home;
 pub mod hub_config;
 pub mod lockstep;
 pub mod plant;
+pub mod power;
 #[cfg(feature = "series")]
 pub mod series;
 pub mod wire;

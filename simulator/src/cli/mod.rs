@@ -3,6 +3,7 @@
 mod demo;
 mod home;
 mod hub;
+mod power;
 #[cfg(feature = "series")]
 mod series;
 
@@ -28,6 +29,8 @@ enum Command {
     /// The hub itself: `sunkeep-sim hub ARGS...` is `sunkeep ARGS...`.
     #[command(disable_help_flag = true)]
     Hub(hub::Arguments),
+    /// Plays recorded homes through the hub's own decisions, a cycle a minute, and prints a line for each.
+    Power(power::Arguments),
     /// Writes half-hourly series of simulated homes as Parquet.
     #[cfg(feature = "series")]
     Series(series::Arguments),
@@ -39,6 +42,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => return demo::run(&arguments),
         Command::Home(arguments) => home::run(&arguments)?,
         Command::Hub(arguments) => return hub::run(arguments),
+        Command::Power(arguments) => power::run(&arguments)?,
         #[cfg(feature = "series")]
         Command::Series(arguments) => series::run(&arguments)?,
     }

@@ -1,0 +1,239 @@
+//! Recorded homes through the hub's own `step`, in this process: a cycle a minute, without wire or clock.
+//!
+//! The plant is the power benchmark's reference plant in minute steps. The hub is the hub: its settings come
+//! from the configuration it would have on the wire, its forecasts and plans from its own forecasters, each
+//! half-hour. Only what a policy of the benchmark may know enters the process image. **Not for scoring:** the
+//! factory load model was trained on these very homes; the figures show that the main job is done.
+
+mod score;
+
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sunkeep::config::{ConfigError, Home};
+use sunkeep::forecasts::{Forecasters, Job};
+use sunkeep_core::evidence::{History, Tally};
+use sunkeep_core::image::{ProcessImage, Reading};
+use sunkeep_core::{Decision, State, step};
+use sunkeep_models::pv::PvForecaster;
+use sunkeep_models::quantity::{Seconds, Watts};
+use sunkeep_models::sun::{Location, PvArray, SunError};
+use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
+
+use crate::home::{BusAddress, HomeOptions, UnitAddress};
+use crate::hub_config::{HubOptions, hub_toml};
+use crate::plant::{Plant, RecordedHome, Series, SeriesError, Tier};
+
+pub use score::Score;
+
+/// Length of a cycle.
+const CYCLE: Duration = Duration::from_mins(1);
+/// How wrong the state of charge may be: the benchmark tells it exactly, and this is rounding.
+const EXACT: f64 = 0.002;
+/// Power that counts as throttled, Wh in a cycle.
+const THROTTLED: f64 = 1e-6;
+
+/// Who decides what is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planner {
+    /// The hub's planner, fed with the hub's forecasts.
+    Hub,
+    /// Nobody: the reserve rule holds alone, as on a hub without a clock.
+    None,
+}
+
+/// What part of a series is played.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// Where it begins, seconds since 1970; the first row unless told.
+    pub start_unix: Option<i64>,
+    /// How many days; to the last row unless told.
+    pub days: Option<u32>,
+}
+
+/// Why a site could not be played.
+#[derive(Debug, thiserror::Error)]
+pub enum PowerError {
+    /// The series cannot be used.
+    #[error(transparent)]
+    Series(#[from] SeriesError),
+    /// The configuration could not be written.
+    #[error("the configuration of the hub: {0}")]
+    Written(#[from] toml::ser::Error),
+    /// The hub refused its configuration.
+    #[error(transparent)]
+    Refused(#[from] ConfigError),
+    /// The panels of the configuration cannot be.
+    #[error(transparent)]
+    Sun(#[from] SunError),
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// The figures.
+    pub score: Score,
+    /// What was on at the start of each row, as the hub had just decided.
+    pub switches: Vec<[bool; 3]>,
+}
+
+/// Plays a site.
+pub fn play(series: Series, zone: &str, span: Span, planner: Planner) -> Result<Played, PowerError> {
+    let rows = (series.start_unix, series.row_seconds);
+    let end = series.end_unix();
+    let plant = RecordedHome::new(series, zone, span.start_unix)?;
+    let end = span.days.map_or(end, |days| end.min(plant.unix() + i64::from(days) * 86_400));
+    let mut run = Run::new(plant, planner)?;
+    let mut switches = Vec::new();
+    while run.plant.unix() < end {
+        let on = run.cycle();
+        if (run.last_unix - rows.0) % rows.1 == 0 {
+            switches.push(on);
+        }
+    }
+    Ok(Played { score: Score::of(&run.plant, planner), switches })
+}
+
+/// The plant and the hub's parts in step.
+struct Run {
+    plant: RecordedHome,
+    home: Home,
+    forecasters: Option<Forecasters>,
+    state: Option<State>,
+    tally: Tally,
+    history: History,
+    image: ProcessImage,
+    planned: Option<Slot>,
+    /// What the panels were kept from giving so far, Wh.
+    curtailed: f64,
+    /// When the last cycle ran.
+    last_unix: i64,
+}
+
+impl Run {
+    fn new(plant: RecordedHome, planner: Planner) -> Result<Self, PowerError> {
+        let mut home = configuration(&plant)?;
+        home.settings.reported_uncertainty = EXACT;
+        let forecasters = match planner {
+            Planner::Hub => {
+                let settings = Arc::new(home.settings.clone());
+                Some(Forecasters::load(settings, home.zone.clone(), panels(&home)?))
+            }
+            Planner::None => None,
+        };
+        let image = ProcessImage::empty(Uptime::default(), &home.settings);
+        Ok(Self {
+            state: Some(State::new(&home.settings)),
+            forecasters,
+            tally: Tally::default(),
+            history: History::default(),
+            image,
+            planned: None,
+            curtailed: 0.0,
+            last_unix: plant.unix(),
+            plant,
+            home,
+        })
+    }
+
+    /// One cycle and the minute after it; tells what the hub has on.
+    fn cycle(&mut self) -> [bool; 3] {
+        self.look();
+        let settings = &self.home.settings;
+        let state = self.state.take().unwrap_or_else(|| State::new(settings));
+        let (state, decision) = step(settings, state, &self.image);
+        self.state = Some(state);
+        self.tally.add(settings, &self.image, &decision, &mut self.history);
+        self.plan(&decision);
+        let on = Tier::ALL.map(|tier| decision.loads[tier.index()].on);
+        for (tier, on) in on.into_iter().enumerate() {
+            self.plant.permit(tier, on);
+            // The relay is read back when the next cycle looks.
+            self.image.loads[tier].supplied = Some(Reading { value: f64::from(u8::from(on)), at: Uptime(0) });
+        }
+        self.last_unix = self.plant.unix();
+        self.plant.advance(CYCLE);
+        self.image.now = self.image.now.after(Seconds(CYCLE.as_secs_f64()));
+        on
+    }
+
+    /// Freezes what may be known: the state of charge, what the tiers that are on draw, and the panels' power
+    /// unless they were throttled.
+    fn look(&mut self) {
+        let (image, readings) = (&mut self.image, self.plant.readings());
+        let now = image.now;
+        let reading = |value| Some(Reading { value, at: now });
+        let unix = self.plant.unix();
+        let wall = WallTime { unix, source: TimeSource::Driven, uncertainty: Seconds::ZERO };
+        image.wall = Some(wall);
+        image.battery.charge = reading(readings.charge);
+        let curtailed = self.plant.ledger().curtailed();
+        image.sun = if curtailed - self.curtailed > THROTTLED { None } else { reading(readings.pv_power) };
+        self.curtailed = curtailed;
+        image.load = reading(readings.load_power);
+        for (load, power) in image.loads.iter_mut().zip(readings.phases) {
+            load.power = reading(power);
+            load.supplied = load.supplied.map(|supplied| Reading { at: now, ..supplied });
+        }
+    }
+
+    /// Has forecasts and a plan made where a slot has begun; the next cycle finds them.
+    fn plan(&mut self, decision: &Decision) {
+        let Some(forecasters) = &self.forecasters else { return };
+        let unix = self.plant.unix();
+        let slot = Slot::of(unix);
+        if self.planned == Some(slot) {
+            return;
+        }
+        self.planned = Some(slot);
+        let made = forecasters.make(&Job {
+            issued: slot,
+            now: self.image.now,
+            into_slot: Seconds((unix - slot.start()) as f64),
+            charge: decision.charge,
+            history: self.history.clone(),
+        });
+        // Without enough history there is no forecast, and the reserve rule holds.
+        if let Ok(forecasts) = made.forecasts {
+            self.image.plan = Some(forecasts.outlook.plan.clone());
+        }
+    }
+}
+
+/// The configuration that this home's hub would have on the wire.
+fn configuration(plant: &RecordedHome) -> Result<Home, PowerError> {
+    let on_paper = |bus: crate::home::BusSpec| BusAddress {
+        name: bus.name,
+        transport: bus.transport,
+        address: "127.0.0.1:502".into(),
+        units: bus.units.into_iter().map(|(unit, model)| UnitAddress { unit, model }).collect(),
+    };
+    let buses: Vec<_> = HomeOptions::usual(None).over_tcp().buses.into_iter().map(on_paper).collect();
+    let hub = HubOptions {
+        page: "127.0.0.1:8080".into(),
+        pin: None,
+        journal: PathBuf::new().display().to_string(),
+    };
+    let text = hub_toml(&Plant::Recorded(Box::new(plant.clone())), &buses, &hub)?;
+    Ok(Home::parse(plant.name(), &text)?)
+}
+
+/// The forecaster of the sun as the hub would make it of its configuration.
+fn panels(home: &Home) -> Result<PvForecaster, SunError> {
+    let (Some((latitude, longitude)), Some(panels)) = (home.place, home.panels) else {
+        return Ok(PvForecaster { array: None });
+    };
+    let place = Location::new(latitude, longitude)?;
+    let array = PvArray::new(place, Watts(panels.peak_w), panels.tilt_deg, panels.azimuth_deg)?;
+    Ok(PvForecaster { array: Some(array) })
+}
+
+/// Writes switches as the scorer of the benchmark reads them.
+pub fn write_switches(path: &Path, switches: &[[bool; 3]]) -> std::io::Result<()> {
+    let mut text = String::from("critical_on,important_on,convenience_on\n");
+    for [critical, important, convenience] in switches.iter().map(|row| row.map(u8::from)) {
+        text += &format!("{critical},{important},{convenience}\n");
+    }
+    std::fs::write(path, text)
+}
