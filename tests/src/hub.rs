@@ -41,7 +41,11 @@ impl Hub {
     ) -> Self {
         let mut command = Command::new(program);
         command.arg("run").arg("--config").arg(config).args(arguments);
-        command.env_remove("NOTIFY_SOCKET").env("SUNKEEP_LOG", "info").envs(variables.iter().copied());
+        command
+            .env_remove("NOTIFY_SOCKET")
+            .env("SUNKEEP_LOG", "info")
+            .env("RUST_BACKTRACE", "0")
+            .envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("starting the hub");
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("a process number");
@@ -161,7 +165,7 @@ async fn get(port: u16, path: &str) -> Option<(u16, Value)> {
 pub async fn command(program: &str, arguments: &[&OsStr]) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await;
+    let output = tokio::time::timeout(Duration::from_mins(1), command.output()).await;
     output.unwrap_or_else(|_| panic!("{arguments:?} did not end within a minute")).expect("its output")
 }
 

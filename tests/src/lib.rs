@@ -8,7 +8,12 @@
 //! - [`disk`]: a small disk that can be filled.
 //!
 //! Helpers fail by panicking, for they run in tests only. Every wait has a bound.
-#![allow(clippy::expect_used, clippy::panic, reason = "helpers of a test fail by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "helpers of a test fail by panicking"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests of a running process wait in real time")]
 
 pub mod disk;

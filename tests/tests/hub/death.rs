@@ -92,7 +92,7 @@ async fn killed_while_a_critical_load_is_shed_it_pulses_nothing_and_restores_by_
 
     let mark = house.mark();
     house.set_charge(0.95);
-    until("all loads are back", Duration::from_secs(60), async || house.coils() == ALL_ON).await;
+    until("all loads are back", Duration::from_mins(1), async || house.coils() == ALL_ON).await;
     let order: Vec<_> = house.writes_since(mark).iter().map(|(coil, _)| *coil).collect();
     assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7], "one after the other, critical first");
 }
@@ -175,5 +175,5 @@ async fn a_relay_board_that_lost_its_power_is_put_back() {
     let view = hub.view_when("the page shows it", SOON, critical_is_held).await;
     assert_eq!(view["loads"][6]["on"], false);
     house.set_charge(0.95);
-    until("everything comes back", Duration::from_secs(60), async || house.coils() == ALL_ON).await;
+    until("everything comes back", Duration::from_mins(1), async || house.coils() == ALL_ON).await;
 }

@@ -2,7 +2,11 @@
 //! disk and its clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it fails")]
 
+mod check;
+mod day;
 mod death;
+mod pulled;
+mod shared_bus;
 mod start;
 
 /// The program under test.

@@ -1,0 +1,77 @@
+//! A simulated day in lock-step: the same seed gives the same day, and its journal decides the same again.
+
+use core::time::Duration;
+use std::ffi::OsStr;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use sunkeep_simulator::home::HomeOptions;
+use sunkeep_simulator::lockstep::{Schedule, Server};
+use sunkeep_simulator::plant::Summary;
+use sunkeep_tests::house::House;
+use sunkeep_tests::hub::{Hub, command};
+
+use super::HUB;
+
+const SCHEDULE: Schedule = Schedule {
+    step: Duration::from_mins(1),
+    ticks: 24 * 60,
+    patience: Duration::from_mins(1),
+    pace: Duration::ZERO,
+};
+
+/// A day of the home of this seed; what plant and hub say of it.
+async fn day(seed: u64) -> (House, Summary, Value) {
+    let house = House::standing_still(seed, 0.5, |dir| HomeOptions::usual(dir).over_tcp()).await;
+    let server = Server::bind(0).await.unwrap();
+    let address = server.address().unwrap().to_string();
+    let config = house.write(&house.table());
+    let mut hub = Hub::run_with(HUB, &config, house.page(), &["--lockstep", &address], &[]);
+    let told = server.run(house.home(), SCHEDULE, |_| {}).await.unwrap();
+    assert_eq!(hub.ended(Duration::from_secs(20)).await.code(), Some(0));
+    let summary = house.home().summary(SCHEDULE.step);
+    (house, summary, told)
+}
+
+async fn replay(house: &House) -> (Option<i32>, String) {
+    let journal = house.journal();
+    let output = command(HUB, &[OsStr::new("replay"), OsStr::new("--journal"), journal.as_os_str()]).await;
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_day_and_its_journal_the_same_decisions() {
+    let start = sunkeep_tests::now();
+    let ((house, one, told), (_other, two, told_again)) = tokio::join!(day(61), day(61));
+    println!("two days at once took {:.1} s: {told}", start.elapsed().as_secs_f64());
+    assert_eq!(one, two, "the plant saw the same");
+    assert_eq!(told, told_again, "and the hub did the same");
+    let counts = &told["counts"];
+    assert_eq!(counts["cycles"], SCHEDULE.ticks);
+    assert!(counts["sheds"].as_u64().unwrap() > 0, "a day without sheds tests little: {told}");
+    assert!(counts["restores"].as_u64().unwrap() > 0, "{told}");
+
+    let (code, said) = replay(&house).await;
+    println!("{said}");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!(" {} cycles decided again", SCHEDULE.ticks)), "{said}");
+    assert!(said.contains("0 mismatches, 0 blocks that cannot be read"), "{said}");
+
+    flip_a_byte(&house);
+    let (code, said) = replay(&house).await;
+    println!("{said}");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 blocks that cannot be read"), "{said}");
+}
+
+/// Flips a bit in the middle of a block in the middle of the journal.
+fn flip_a_byte(house: &House) {
+    let db = Connection::open(house.journal()).unwrap();
+    let middle = "SELECT seq, data FROM block ORDER BY seq LIMIT 1 OFFSET (SELECT count(*) / 2 FROM block)";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (seq, mut data): (i64, Vec<u8>) = db.query_row(middle, [], row).unwrap();
+    let place = data.len() / 2;
+    data[place] ^= 0x10;
+    let changed = db.execute("UPDATE block SET data = ?1 WHERE seq = ?2", (data, seq)).unwrap();
+    assert_eq!(changed, 1);
+}
