@@ -90,7 +90,8 @@ fn synthetic(home: &SolarHome) -> Value {
 }
 
 /// The measured homes stand in southern California; nobody wrote down how their panels are mounted. Their
-/// hardware cuts everything at 20 % and gives it back at 30 %.
+/// hardware cuts everything at 20 % and gives it back at 30 %: the hub acts just before it, and so is never
+/// made to wait for those 30 %.
 fn recorded(home: &RecordedHome) -> Value {
     let readings = home.readings();
     json!({
@@ -103,7 +104,7 @@ fn recorded(home: &RecordedHome) -> Value {
         "battery": battery("lfp", readings.battery_capacity, 16),
         "panels": { "peak_w": home.greatest_pv().max(1.0), "power": "charger/pv.power" },
         "total": { "power": "charger/load.power" },
-        "limits": { "low_percent": 25.0, "cutoff_percent": 20.0, "reconnect_percent": 30.0 },
+        "limits": { "low_percent": 22.0, "cutoff_percent": 20.5, "reconnect_percent": 24.0 },
     })
 }
 

@@ -112,7 +112,7 @@ fn levels(settings: &Settings, input: &PlanInput) -> Vec<[Option<StateOfCharge>;
     let at = |values: &[f32], slot: usize| values.get(slot).map_or(0.0, |watts| f64::from(*watts));
     let for_critical = reserve(settings, |slot| (at(&critical.p90, slot), at(&input.sun.p10, slot)));
     let for_both = reserve(settings, |slot| {
-        (at(&critical.p90, slot) + at(&important.p50, slot), at(&input.sun.p10, slot))
+        (at(&critical.p90, slot) + at(&important.p90, slot), at(&input.sun.p10, slot))
     });
     let level = |energy: WattHours| {
         let ratio = settings.reserve.floor.ratio() + energy / settings.battery.nominal_energy();

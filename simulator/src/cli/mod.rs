@@ -30,6 +30,9 @@ enum Command {
     #[command(disable_help_flag = true)]
     Hub(hub::Arguments),
     /// Plays recorded homes through the hub's own decisions, a cycle a minute, and prints a line for each.
+    ///
+    /// Not for scoring in the power benchmark: the factory load model was trained on these very homes. The
+    /// figures show that the main job is done, and how fast.
     Power(power::Arguments),
     /// Writes half-hourly series of simulated homes as Parquet.
     #[cfg(feature = "series")]

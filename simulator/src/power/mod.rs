@@ -43,9 +43,14 @@ pub enum Planner {
     None,
 }
 
-/// What part of a series is played.
+/// What part of a series is played, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Span {
+pub struct Options {
+    /// Who decides what is held back.
+    pub planner: Planner,
+    /// Whether relays move only where a row of the series begins, as the benchmark's scorer has it; else in
+    /// every cycle, as in a home.
+    pub hold: bool,
     /// Where it begins, seconds since 1970; the first row unless told.
     pub start_unix: Option<i64>,
     /// How many days; to the last row unless told.
@@ -79,20 +84,25 @@ pub struct Played {
 }
 
 /// Plays a site.
-pub fn play(series: Series, zone: &str, span: Span, planner: Planner) -> Result<Played, PowerError> {
-    let rows = (series.start_unix, series.row_seconds);
+pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, PowerError> {
+    let (first, row) = (series.start_unix, series.row_seconds);
     let end = series.end_unix();
-    let plant = RecordedHome::new(series, zone, span.start_unix)?;
-    let end = span.days.map_or(end, |days| end.min(plant.unix() + i64::from(days) * 86_400));
-    let mut run = Run::new(plant, planner)?;
+    let plant = RecordedHome::new(series, zone, options.start_unix)?;
+    let end = options.days.map_or(end, |days| end.min(plant.unix() + i64::from(days) * 86_400));
+    let mut run = Run::new(plant, options.planner)?;
     let mut switches = Vec::new();
     while run.plant.unix() < end {
-        let on = run.cycle();
-        if (run.last_unix - rows.0) % rows.1 == 0 {
+        let begins = (run.plant.unix() - first) % row == 0;
+        let on = run.decide();
+        if begins || !options.hold {
+            run.switch(on);
+        }
+        if begins {
             switches.push(on);
         }
+        run.advance();
     }
-    Ok(Played { score: Score::of(&run.plant, planner), switches })
+    Ok(Played { score: Score::of(&run.plant, options.planner), switches })
 }
 
 /// The plant and the hub's parts in step.
@@ -107,8 +117,6 @@ struct Run {
     planned: Option<Slot>,
     /// What the panels were kept from giving so far, Wh.
     curtailed: f64,
-    /// When the last cycle ran.
-    last_unix: i64,
 }
 
 impl Run {
@@ -131,14 +139,13 @@ impl Run {
             image,
             planned: None,
             curtailed: 0.0,
-            last_unix: plant.unix(),
             plant,
             home,
         })
     }
 
-    /// One cycle and the minute after it; tells what the hub has on.
-    fn cycle(&mut self) -> [bool; 3] {
+    /// One cycle; tells what the hub would have on.
+    fn decide(&mut self) -> [bool; 3] {
         self.look();
         let settings = &self.home.settings;
         let state = self.state.take().unwrap_or_else(|| State::new(settings));
@@ -146,16 +153,21 @@ impl Run {
         self.state = Some(state);
         self.tally.add(settings, &self.image, &decision, &mut self.history);
         self.plan(&decision);
-        let on = Tier::ALL.map(|tier| decision.loads[tier.index()].on);
+        Tier::ALL.map(|tier| decision.loads[tier.index()].on)
+    }
+
+    /// Moves the relays; they are read back when the next cycle looks.
+    fn switch(&mut self, on: [bool; 3]) {
         for (tier, on) in on.into_iter().enumerate() {
             self.plant.permit(tier, on);
-            // The relay is read back when the next cycle looks.
             self.image.loads[tier].supplied = Some(Reading { value: f64::from(u8::from(on)), at: Uptime(0) });
         }
-        self.last_unix = self.plant.unix();
+    }
+
+    /// The minute after a cycle.
+    fn advance(&mut self) {
         self.plant.advance(CYCLE);
         self.image.now = self.image.now.after(Seconds(CYCLE.as_secs_f64()));
-        on
     }
 
     /// Freezes what may be known: the state of charge, what the tiers that are on draw, and the panels' power
