@@ -140,13 +140,13 @@ impl Hub {
     /// Reads all relays once before the first cycle, so that it takes them as they are; at most as long as
     /// `patience`, for protection must not wait for a board that is dead.
     pub async fn look_at_relays(&mut self, now: Now, patience: Duration) {
-        let deadline = tokio::time::Instant::now() + patience;
-        while !self.readings.all_relays_read() {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            if left.is_zero() {
+        // Each try waits for the boards that are slow to start; a dead one costs all of them.
+        const TRIES: u32 = 12;
+        for _ in 0..TRIES {
+            if self.readings.all_relays_read() {
                 return;
             }
-            self.read(now, left.min(Duration::from_millis(250))).await;
+            self.read(now, patience / TRIES).await;
         }
     }
 
@@ -232,7 +232,7 @@ impl Hub {
             while waiting.contains(&true) {
                 match self.reports.recv().await {
                     Some(Report::Events(events)) => {
-                        events.into_iter().for_each(|event| self.readings.take(event))
+                        self.readings.take_all(events);
                     }
                     Some(Report::RoundDone { task, round: done }) if done == round => waiting[task] = false,
                     Some(Report::RoundDone { .. } | Report::WriteDone) => {}
@@ -272,7 +272,7 @@ impl Hub {
             while waiting > 0 {
                 match self.reports.recv().await {
                     Some(Report::Events(events)) => {
-                        events.into_iter().for_each(|event| self.readings.take(event))
+                        self.readings.take_all(events);
                     }
                     Some(Report::WriteDone) => waiting -= 1,
                     Some(Report::RoundDone { .. }) => {}

@@ -42,6 +42,13 @@ impl Readings {
         }
     }
 
+    /// Takes in everything that a transaction brought.
+    pub fn take_all(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.take(event);
+        }
+    }
+
     /// Takes in what a driver reported. Values are kept to 24 bits, more than any sensor has, so that the
     /// journal stores them in four bytes.
     pub fn take(&mut self, event: Event) {

@@ -107,6 +107,7 @@ pub(super) struct LimitsTable {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the keys of the file name their unit")]
 pub(super) struct ReserveTable {
     pub(super) floor_percent: Option<Spanned<f64>>,
     pub(super) important_percent: Option<Spanned<f64>>,
