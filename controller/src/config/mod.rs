@@ -62,7 +62,7 @@ pub struct Panels {
 pub struct Page {
     /// Address and port.
     pub listen: SocketAddr,
-    /// Digits that allow changes; without one the page only shows.
+    /// Digits that allow changes; without one, only on loopback.
     pub pin: Option<String>,
 }
 
