@@ -16,10 +16,12 @@ use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster};
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::onnx::OnnxForecaster;
 use sunkeep_models::pv::PvForecaster;
-use sunkeep_models::quantity::Seconds;
+use sunkeep_models::quantity::{Seconds, Watts};
+use sunkeep_models::sun::{Location, PvArray, SunError};
 use sunkeep_models::time::{HORIZON, Slot, Uptime, Zone};
 use tokio::sync::mpsc;
 
+use crate::config::Home;
 use crate::view::Forecasts;
 
 /// What a forecast and a plan are made from.
@@ -163,6 +165,16 @@ impl Forecasters {
             .or_else(|_| Persistence.forecast(history, issued, &self.zone))
             .map(|forecast| (forecast, false))
     }
+}
+
+/// The forecaster of the sun, with the array where the site and the panels are described.
+pub fn sun_forecaster(home: &Home) -> Result<PvForecaster, SunError> {
+    let (Some((latitude, longitude)), Some(panels)) = (home.place, home.panels) else {
+        return Ok(PvForecaster { array: None });
+    };
+    let place = Location::new(latitude, longitude)?;
+    let array = PvArray::new(place, Watts(panels.peak_w), panels.tilt_deg, panels.azimuth_deg)?;
+    Ok(PvForecaster { array: Some(array) })
 }
 
 /// Whether a home has no load in this tier.

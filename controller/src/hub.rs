@@ -306,10 +306,7 @@ impl Hub {
         if self.past.last().is_some_and(|last| last.unix >= unix && last.unix - unix < 86_400) {
             return;
         }
-        let fresh = |reading: Option<sunkeep_core::image::Reading>| {
-            let value = reading.and_then(|reading| reading.fresh(image.now, self.settings.stale_after));
-            value.map(|value| value as f32)
-        };
+        let fresh = |reading| image.fresh(&self.settings, reading).map(|value| value as f32);
         let point = Point {
             unix,
             low: decision.charge.low.ratio() as f32,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sunkeep_core::evidence::{EndedSlot, History};
-use sunkeep_core::image::{ProcessImage, Reading};
+use sunkeep_core::image::ProcessImage;
 use sunkeep_core::{Decision, Settings, State};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
@@ -168,11 +168,8 @@ impl Minute {
         let began = *self.began.get_or_insert(image.now);
         self.cycles += 1;
         self.sums.resize(image.readings().count(), (0.0, 0));
-        let fresh = |reading: Option<Reading>| {
-            reading.and_then(|reading| reading.fresh(image.now, settings.stale_after))
-        };
         for ((sum, count), reading) in self.sums.iter_mut().zip(image.readings()) {
-            if let Some(value) = fresh(reading) {
+            if let Some(value) = image.fresh(settings, reading) {
                 *sum += value;
                 *count += 1;
             }

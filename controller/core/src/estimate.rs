@@ -19,9 +19,7 @@ pub fn advance(settings: &Settings, state: &mut State, image: &ProcessImage) -> 
 
 /// What is fresh enough to believe.
 fn sample(settings: &Settings, image: &ProcessImage) -> BatterySample {
-    let fresh = |reading: Option<crate::image::Reading>| {
-        reading.and_then(|reading| reading.fresh(image.now, settings.stale_after))
-    };
+    let fresh = |reading| image.fresh(settings, reading);
     BatterySample {
         voltage: fresh(image.battery.voltage).map(Volts),
         current: fresh(image.battery.current).map(Amps),
@@ -38,7 +36,7 @@ fn sample(settings: &Settings, image: &ProcessImage) -> BatterySample {
 /// Power a load is taken to draw: measured where a fresh reading exists, else its nominal power while on.
 pub fn draw(settings: &Settings, image: &ProcessImage, load: usize, on: bool) -> Watts {
     let measured = image.loads.get(load).and_then(|readings| readings.power);
-    match measured.and_then(|reading| reading.fresh(image.now, settings.stale_after)) {
+    match image.fresh(settings, measured) {
         Some(watts) => Watts(watts),
         None if on => settings.loads[load].nominal,
         None => Watts::ZERO,

@@ -95,8 +95,7 @@ fn sum(demand: &[Evidence; 3]) -> Evidence {
 /// Demand of each tier, W. What a meter of its own does not tell is shared out of the total among the loads
 /// that are on, by their nominal power. A tier of which a load was shed has a demand nobody measured.
 fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [Evidence; 3] {
-    let fresh =
-        |reading: Option<Reading>| reading.and_then(|reading| reading.fresh(image.now, settings.stale_after));
+    let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
     let (mut metered, mut nominal) = (0.0, 0.0);
     for (number, load) in settings.loads.iter().enumerate() {
         match fresh(image.loads.get(number).and_then(|readings| readings.power)) {
@@ -130,8 +129,7 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [Ev
 
 /// What the panels delivered, and whether that is what they could have.
 fn sunshine(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Evidence {
-    let fresh =
-        |reading: Option<Reading>| reading.and_then(|reading| reading.fresh(image.now, settings.stale_after));
+    let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
     let Some(watts) = fresh(image.sun) else { return Evidence::Missing };
     let absorbing = fresh(image.battery.voltage).is_some_and(|volts| {
         volts >= settings.battery.absorption_voltage.0 - settings.battery.voltage_error.0

@@ -113,6 +113,11 @@ impl ProcessImage {
         }
     }
 
+    /// The value of one of this image's readings, unless it is missing or too old to count.
+    pub fn fresh(&self, settings: &Settings, reading: Option<Reading>) -> Option<f64> {
+        reading?.fresh(self.now, settings.stale_after)
+    }
+
     /// Readings in a fixed order, for encodings that store differences.
     pub fn readings_mut(&mut self) -> impl Iterator<Item = &mut Option<Reading>> {
         let battery = &mut self.battery;

@@ -9,7 +9,7 @@ use sunkeep_models::time::Uptime;
 
 use crate::decision::{Alarm, Because};
 use crate::estimate::draw;
-use crate::image::{ProcessImage, Reading};
+use crate::image::ProcessImage;
 use crate::settings::{Settings, Tier};
 use crate::state::{Latch, State};
 
@@ -31,15 +31,11 @@ pub fn judge(
     on: &[bool],
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let voltage = fresh(settings, image, image.battery.voltage).map(Volts);
+    let voltage = image.fresh(settings, image.battery.voltage).map(Volts);
     battery_low(settings, state, image.now, voltage, charge, &mut verdict);
     battery_hot(settings, state, image, &mut verdict);
     overload(settings, state, image, on, &mut verdict);
     verdict
-}
-
-fn fresh(settings: &Settings, image: &ProcessImage, reading: Option<Reading>) -> Option<f64> {
-    reading.and_then(|reading| reading.fresh(image.now, settings.stale_after))
 }
 
 /// Two latches: the battery is low (everything but the critical tier goes), or nearly empty (all goes).
@@ -78,7 +74,7 @@ fn battery_low(
 /// A hot battery is relieved of everything but the critical tier until it has cooled by five kelvin.
 fn battery_hot(settings: &Settings, state: &mut State, image: &ProcessImage, verdict: &mut Verdict) {
     let limits = &settings.protection;
-    let Some(read) = fresh(settings, image, image.battery.temperature).map(Celsius) else { return };
+    let Some(read) = image.fresh(settings, image.battery.temperature).map(Celsius) else { return };
     let cooled = read < limits.max_temperature - Celsius(5.0);
     state.hot.advance(image.now, read > limits.max_temperature, cooled, limits.hold, limits.recovery_hold);
     if state.hot.tripped {
@@ -96,7 +92,7 @@ fn overload(
     verdict: &mut Verdict,
 ) {
     let Some(limit) = settings.protection.overload else { return };
-    let Some(read) = fresh(settings, image, image.load).map(Watts) else { return };
+    let Some(read) = image.fresh(settings, image.load).map(Watts) else { return };
     if read <= limit {
         return;
     }

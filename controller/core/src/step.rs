@@ -44,7 +44,7 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
     state.last = Some(image.now);
     let loads = state.loads.iter().enumerate().map(|(number, load)| {
         let supplied = image.loads.get(number).and_then(|readings| readings.supplied);
-        let supplied = supplied.and_then(|reading| reading.fresh(image.now, settings.stale_after));
+        let supplied = image.fresh(settings, supplied);
         let on = load.on.unwrap_or(true);
         LoadDecision {
             on,

@@ -4,9 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sunkeep_models::pv::PvForecaster;
-use sunkeep_models::quantity::Watts;
-use sunkeep_models::sun::{Location, PvArray};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -17,7 +14,7 @@ use crate::clock::{Clock, Now, SystemClock};
 use crate::config::Home;
 use crate::driver::Output;
 use crate::faults::Fault;
-use crate::forecasts::Forecasting;
+use crate::forecasts::{Forecasting, sun_forecaster};
 use crate::hub::{Hub, Parts, Patience};
 use crate::lockstep::Lockstep;
 use crate::records::{Memory, Records};
@@ -114,7 +111,7 @@ async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
         task_of.extend(on_bus.map(|relay| (relay.output, number)));
     }
     let settings = Arc::new(home.settings.clone());
-    let forecasting = Forecasting::start(settings, home.zone.clone(), panels(home)?)
+    let forecasting = Forecasting::start(settings, home.zone.clone(), sun_forecaster(home)?)
         .map_err(|source| CliError::System { what: "cannot start the forecasting thread".into(), source })?;
     let (records, memory, unopened) = match Records::open(&home.journal, &home.settings, &home.text) {
         Ok((records, memory)) => (Some(records), memory, None),
@@ -163,16 +160,6 @@ async fn serve_page(
             hub.faults().set(Fault::Page, Some(sentence));
         }
     }
-}
-
-/// The forecaster of the sun, with the array where the site and the panels are described.
-fn panels(home: &Home) -> Result<PvForecaster, CliError> {
-    let (Some((latitude, longitude)), Some(panels)) = (home.place, home.panels) else {
-        return Ok(PvForecaster { array: None });
-    };
-    let place = Location::new(latitude, longitude)?;
-    let array = PvArray::new(place, Watts(panels.peak_w), panels.tilt_deg, panels.azimuth_deg)?;
-    Ok(PvForecaster { array: Some(array) })
 }
 
 /// The signals that end a run.

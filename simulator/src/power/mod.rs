@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sunkeep::config::{ConfigError, Home};
-use sunkeep::forecasts::{Forecasters, Job};
+use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
 use sunkeep_core::evidence::{History, Tally};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::{Decision, State, step};
-use sunkeep_models::pv::PvForecaster;
-use sunkeep_models::quantity::{Seconds, Watts};
-use sunkeep_models::sun::{Location, PvArray, SunError};
+use sunkeep_models::quantity::Seconds;
+use sunkeep_models::sun::SunError;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 
 use crate::home::{BusAddress, HomeOptions, UnitAddress};
@@ -126,7 +125,7 @@ impl Run {
         let forecasters = match planner {
             Planner::Hub => {
                 let settings = Arc::new(home.settings.clone());
-                Some(Forecasters::load(settings, home.zone.clone(), panels(&home)?))
+                Some(Forecasters::load(settings, home.zone.clone(), sun_forecaster(&home)?))
             }
             Planner::None => None,
         };
@@ -229,16 +228,6 @@ fn configuration(plant: &RecordedHome) -> Result<Home, PowerError> {
     };
     let text = hub_toml(&Plant::Recorded(Box::new(plant.clone())), &buses, &hub)?;
     Ok(Home::parse(plant.name(), &text)?)
-}
-
-/// The forecaster of the sun as the hub would make it of its configuration.
-fn panels(home: &Home) -> Result<PvForecaster, SunError> {
-    let (Some((latitude, longitude)), Some(panels)) = (home.place, home.panels) else {
-        return Ok(PvForecaster { array: None });
-    };
-    let place = Location::new(latitude, longitude)?;
-    let array = PvArray::new(place, Watts(panels.peak_w), panels.tilt_deg, panels.azimuth_deg)?;
-    Ok(PvForecaster { array: Some(array) })
 }
 
 /// Writes switches as the scorer of the benchmark reads them.
