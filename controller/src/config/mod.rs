@@ -1,9 +1,10 @@
 //! The configuration of a home: one commented TOML file, read whole or refused whole.
 //!
-//! `file` is the file as written, `resolve` makes [`Settings`] for the decision core of it, `wiring` makes
+//! `file` is the file as written, `resolve` makes [`Settings`] for the decision core of it, `connect` makes
 //! [`Wiring`] for the shell. Nothing is repaired: every refusal names its line, what stands there and what
 //! was expected.
 
+mod connect;
 mod file;
 mod resolve;
 mod wiring;
