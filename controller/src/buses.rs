@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::bus_task::{BusTask, Report};
 use crate::config::{Bus, BusLink, ChannelWiring, Gpio, GpioDriver, RelayAt, Wiring};
+use crate::device_file::Register;
 use crate::driver::{Channel, Counter, DeviceId, Driver, Output};
 use crate::gpio::{
     CharacterDevice, GpioBank, GpioError, GpioRelay, GpioSettings, Lines, PulseInput, RaspberryHeader,
@@ -18,6 +19,11 @@ use crate::modbus::{
 
 /// How often GPIO lines are looked at.
 const GPIO_PERIOD: Seconds = Seconds(1.0);
+
+/// How often a device is asked that nothing is taken from.
+const SIGN_OF_LIFE: Seconds = Seconds(60.0);
+/// A channel that no place of the process image is fed from.
+const UNUSED: Channel = Channel(u16::MAX);
 
 /// Everything that a home is connected to, running.
 pub struct Buses {
@@ -183,14 +189,22 @@ fn device_settings(wiring: &Wiring, place: usize) -> DeviceSettings {
         }
         _ => None,
     });
+    let (mut wanted, relays): (Vec<_>, Vec<_>) = (wanted.collect(), relays.collect());
+    if wanted.is_empty() && relays.is_empty() {
+        // Nothing is taken from it, but whether it answers is of interest.
+        let first = device.model.registers.iter().find(|row| row.verified || device.allow_unverified);
+        let sign_of_life =
+            |row: &Register| Wanted { register: row.name.clone(), channel: UNUSED, period: SIGN_OF_LIFE };
+        wanted.extend(first.map(sign_of_life));
+    }
     DeviceSettings {
         id: DeviceId(u16::try_from(place).unwrap_or(u16::MAX)),
         name: device.name.clone(),
         unit: device.unit,
         file: device.model.clone(),
         allow_unverified: device.allow_unverified,
-        wanted: wanted.collect(),
-        relays: relays.collect(),
+        wanted,
+        relays,
         contact_period: device.poll,
     }
 }

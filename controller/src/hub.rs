@@ -320,7 +320,7 @@ impl Hub {
     fn look_back(&mut self, image: &ProcessImage, decision: &Decision) {
         let ended = self.tally.add(&self.settings, image, decision, &mut self.history);
         if let Some(ended) = ended {
-            self.summary.measured(ended.slot, ended.total);
+            self.summary.measured(&ended);
             if let Some(records) = &self.records {
                 records.slot(&ended);
             }
@@ -374,13 +374,13 @@ impl Hub {
     }
 
     fn take_forecasts(&mut self, made: Made) {
-        self.counts.onnx_forecasts += made.by.0;
-        self.counts.baseline_forecasts += made.by.1;
+        self.counts.onnx_forecasts += made.onnx.len() as u64;
+        self.counts.baseline_forecasts += made.baselines;
+        for (demand, forecast) in &made.onnx {
+            self.summary.forecast(*demand, forecast);
+        }
         match made.forecasts {
             Ok(forecasts) => {
-                if forecasts.load_by == "onnx" {
-                    self.summary.forecast(&forecasts.load);
-                }
                 self.forecasts = Some(forecasts);
                 self.faults.set(Fault::Forecast, None);
             }

@@ -1,6 +1,6 @@
 //! A hub whose relays and meters hang on GPIO lines: decisions reach the lines, start-up moves none, and the
 //! totals of pulse meters outlive a hub that is killed.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test")]
 
 mod board;
 

@@ -144,7 +144,9 @@ impl Home {
         let home = match toml::from_str::<file::File>(text) {
             Ok(written) => resolve::home(&written, text, &mut problems)?,
             Err(error) => {
-                problems.at(&error.span().unwrap_or_default(), error.message().to_owned());
+                let span = error.span().unwrap_or_default();
+                let key = key_before(text, span.start).map_or_else(String::new, |key| format!("{key}: "));
+                problems.at(&span, format!("{key}{}", error.message()));
                 None
             }
         };
@@ -156,6 +158,13 @@ impl Home {
             }
         }
     }
+}
+
+/// The key whose value stands at this place, if a value does.
+fn key_before(text: &str, place: usize) -> Option<&str> {
+    let line = text.get(..place)?.rsplit('\n').next()?;
+    let before = line.trim_end().strip_suffix('=')?;
+    before.rsplit(['{', ',']).next().map(str::trim).filter(|key| !key.is_empty())
 }
 
 /// Collects what is wrong, so that one run tells all.
