@@ -124,7 +124,7 @@ fn expected_charge(view: &View, forecasts: &Forecasts) -> Markup {
             Line { color: chart::CHARGE, width: 4, points: expected },
         ],
     };
-    let legend = [("charge", "expected"), ("keep", "kept for the critical loads")];
+    let legend = [("charge", "expected"), ("keep", "needed for the critical loads")];
     figure("Battery", &legend, &chart, &said)
 }
 
