@@ -11,7 +11,7 @@ use sunkeep_models::forecast::Forecast;
 use sunkeep_models::time::{HORIZON, SLOT_SECONDS};
 
 use super::chart::{self, Band, Chart, Line, Scale};
-use super::routes::held;
+use super::held::held;
 use super::words;
 use crate::view::{Forecasts, POINT_MINUTES, Point, View};
 
