@@ -1,9 +1,14 @@
-//! Telling cycles apart from outside: a thread that works once a second works, and then rests.
+//! Telling cycles apart from outside: a thread that runs a cycle a second works, and then rests.
+//!
+//! All work of the thread counts: what it does between cycles, such as turning the wheel of its timers, is added
+//! to the cycle before.
 
 use std::time::Duration;
 
-/// How long the thread rests at least between two cycles. Within one it waits for devices, for less.
+/// How long the thread rests at least after a cycle. Within one it waits for devices, for less.
 const REST: Duration = Duration::from_millis(150);
+/// How long after a cycle has begun the next one begins at the earliest.
+const PERIOD: Duration = Duration::from_millis(750);
 
 /// Time on a processor until a moment.
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +24,32 @@ pub(crate) struct Sample {
 pub(crate) struct Cycle {
     /// Time on a processor, µs.
     pub(crate) cpu: f64,
-    /// From its first work to its last, ms; as exact as the samples are dense.
+    /// From the first to the last of its work without a rest, ms; as exact as the samples are dense.
     pub(crate) wall: f64,
 }
 
 /// The whole cycles in these samples, which may begin and end within one.
 pub(crate) fn whole_cycles(samples: &[Sample]) -> Vec<Cycle> {
+    let mut cycles: Vec<Vec<(Sample, Sample)>> = Vec::new();
+    for burst in bursts(samples) {
+        match cycles.last_mut() {
+            Some(cycle) if burst.0.at < cycle[0].0.at + PERIOD => cycle.push(burst),
+            _ => cycles.push(vec![burst]),
+        }
+    }
+    let whole = cycles.get(1..cycles.len().saturating_sub(1)).unwrap_or_default();
+    let busy = |(begin, end): &(Sample, Sample)| end.busy - begin.busy;
+    let cycle = |bursts: &Vec<(Sample, Sample)>| {
+        let longest = bursts.iter().max_by_key(|burst| busy(burst));
+        let wall = longest.map_or(Duration::ZERO, |(begin, end)| end.at.saturating_sub(begin.at));
+        let cpu = bursts.iter().map(busy).sum::<u64>() as f64 / 1e3;
+        Cycle { cpu, wall: wall.as_secs_f64() * 1e3 }
+    };
+    whole.iter().map(cycle).collect()
+}
+
+/// Work without a rest: the last sample before and the first after it.
+fn bursts(samples: &[Sample]) -> Vec<(Sample, Sample)> {
     let mut bursts: Vec<(Sample, Sample)> = Vec::new();
     for pair in samples.windows(2) {
         let (before, after) = (pair[0], pair[1]);
@@ -36,12 +61,7 @@ pub(crate) fn whole_cycles(samples: &[Sample]) -> Vec<Cycle> {
             _ => bursts.push((before, after)),
         }
     }
-    let whole = bursts.get(1..bursts.len().saturating_sub(1)).unwrap_or_default();
-    let cycle = |(begin, end): &(Sample, Sample)| Cycle {
-        cpu: (end.busy - begin.busy) as f64 / 1e3,
-        wall: (end.at - begin.at).as_secs_f64() * 1e3,
-    };
-    whole.iter().map(cycle).collect()
+    bursts
 }
 
 #[cfg(test)]
@@ -62,8 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn a_long_rest_divides() {
-        assert_eq!(whole_cycles(&watched(&[12, 400], 5100)).len(), 9);
+    fn what_is_done_between_cycles_belongs_to_the_cycle_before() {
+        let cycles = whole_cycles(&watched(&[12, 100, 500], 5100));
+        assert_eq!(cycles.len(), 4);
+        assert!(cycles.iter().all(|cycle| *cycle == Cycle { cpu: 3.0, wall: 95.0 }), "{cycles:?}");
     }
 
     #[test]

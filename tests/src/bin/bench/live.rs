@@ -76,7 +76,7 @@ async fn watch(home: &Home, hub: &Hub, span: Duration) -> anyhow::Result<Watched
         looks.tick().await;
         let at = began.elapsed();
         samples.push(Sample { at, busy: hub.cycle_thread().context(hub.last_lines())? });
-        if at - moved >= STEP {
+        if at >= moved + STEP {
             home.running.advance(STEP);
             moved += STEP;
         }
