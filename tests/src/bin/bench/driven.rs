@@ -6,11 +6,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
 use sunkeep_simulator::lockstep::{FromHub, Tick, ToHub};
 use sunkeep_tests::house::MIDNIGHT;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::Command;
 
 use crate::figures::{Budget, Figures, Spread};
 use crate::home::Home;
@@ -29,7 +31,7 @@ const BLOCK: usize = 60;
 const SLOTS_BEFORE: u64 = BEFORE / 30;
 
 /// A hub and the socket that drives it.
-struct Driven {
+pub(crate) struct Driven {
     hub: Hub,
     home: Home,
     lines: Lines<BufReader<OwnedReadHalf>>,
@@ -51,8 +53,9 @@ struct Cost {
 
 /// Runs a hub with a journal and one without, cycle by cycle in turn.
 pub(crate) async fn measure(program: &Path) -> anyhow::Result<Figures> {
-    let mut with = Driven::start(program, Home::start(MIDNIGHT, false, true).await?).await?;
-    let mut without = Driven::start(program, Home::start(MIDNIGHT, false, false).await?).await?;
+    let mut with = Driven::start(Command::new(program), Home::start(MIDNIGHT, false, true).await?).await?;
+    let mut without =
+        Driven::start(Command::new(program), Home::start(MIDNIGHT, false, false).await?).await?;
     let forecasts = with.work_before().await?;
     without.work_before().await?;
     let (threads, answers) = (with.hub.threads()?, with.home.answers());
@@ -68,11 +71,19 @@ pub(crate) async fn measure(program: &Path) -> anyhow::Result<Figures> {
     let answers = (with.home.answers() - answers) as f64 / MEASURED as f64;
     figures.add("answers", "answers of devices a cycle", answers, "");
     // One alone, for two would share the pages of their program.
-    without.end().await?;
+    check(&without.end().await?.0)?;
     memory::add(&mut figures, &with.hub, "after two days of work", true)?;
     look_at_page(&mut figures, &with.hub).await?;
-    with.end().await?;
+    check(&with.end().await?.0)?;
     Ok(figures)
+}
+
+/// Fails if the run was not what was to be measured.
+fn check(counts: &Value) -> anyhow::Result<()> {
+    let (onnx, cycles) = (&counts["onnx_forecasts"], &counts["cycles"]);
+    ensure!(cycles.as_u64() == Some(BEFORE + MEASURED), "the hub counted {counts}");
+    ensure!(onnx.as_u64() > Some(0), "the model made no forecast in two days: {counts}");
+    Ok(())
 }
 
 /// Time of the journal's thread on a processor a cycle, µs.
@@ -122,10 +133,11 @@ async fn look_at_page(figures: &mut Figures, hub: &Hub) -> anyhow::Result<()> {
 }
 
 impl Driven {
-    async fn start(program: &Path, home: Home) -> anyhow::Result<Self> {
+    /// Starts the hub with this command and waits for its hello.
+    pub(crate) async fn start(command: Command, home: Home) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listening for the hub")?;
         let address = listener.local_addr()?.to_string();
-        let hub = Hub::start(program, &home, Some(&address))?;
+        let hub = Hub::start(command, &home, Some(&address))?;
         let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
         let (stream, _) =
             accepted.with_context(|| format!("no hub; its log ends:\n{}", hub.last_lines()))??;
@@ -163,7 +175,7 @@ impl Driven {
     }
 
     /// One cycle, after which the home moves on; how long the hub took.
-    async fn cycle(&mut self, step: Duration) -> anyhow::Result<Duration> {
+    pub(crate) async fn cycle(&mut self, step: Duration) -> anyhow::Result<Duration> {
         self.ticks += 1;
         let n = self.ticks;
         let tick = Tick { n, uptime_ms: self.uptime.as_millis() as u64, unix: self.home.running.unix() };
@@ -177,19 +189,16 @@ impl Driven {
         Ok(took)
     }
 
-    /// Ends the run; fails if it was not what was to be measured.
-    async fn end(mut self) -> anyhow::Result<()> {
+    /// Ends the run; what the hub counted, and its log.
+    pub(crate) async fn end(mut self) -> anyhow::Result<(Value, String)> {
         self.say(&ToHub::Stop {}).await?;
         let summary = match self.hear().await? {
             FromHub::Summary(summary) => summary,
             other => bail!("the hub said {other:?}, expected its summary"),
         };
         self.hub.stop(false).await?;
-        let counts = &summary["counts"];
-        let (onnx, cycles) = (&counts["onnx_forecasts"], &counts["cycles"]);
-        ensure!(cycles.as_u64() == Some(BEFORE + MEASURED), "the hub counted {counts}");
-        ensure!(onnx.as_u64() > Some(0), "the model made no forecast in two days: {counts}");
-        Ok(())
+        let log = std::fs::read_to_string(self.home.log()).context("reading the hub's log")?;
+        Ok((summary["counts"].clone(), log))
     }
 
     async fn say(&mut self, message: &ToHub) -> anyhow::Result<()> {

@@ -85,6 +85,8 @@ struct Measured {
     figures: Vec<Figure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<&'static str>,
 }
 
 /// Where it was measured: absolute times are worth nothing without.
@@ -122,7 +124,12 @@ impl Report {
             Ok(figures) => (figures, None),
             Err(error) => (Vec::new(), Some(format!("{error:#}"))),
         };
-        self.stages.push(Measured { stage, figures, failed });
+        self.stages.push(Measured { stage, figures, failed, left_out: None });
+    }
+
+    /// Notes a stage that this machine need not be able to run.
+    pub(crate) fn leave_out(&mut self, stage: String, why: &'static str) {
+        self.stages.push(Measured { stage, figures: Vec::new(), failed: None, left_out: Some(why) });
     }
 
     pub(crate) fn end(&mut self) {
@@ -144,6 +151,9 @@ impl Report {
             text += &format!("\n{}\n", stage.stage);
             if let Some(why) = &stage.failed {
                 text += &format!("  COULD NOT RUN: {why}\n");
+            }
+            if let Some(why) = stage.left_out {
+                text += &format!("  left out: {why}\n");
             }
             for figure in &stage.figures {
                 text += &format!("  {:<66}{:>9} {:<9}", figure.what, number(figure.value), figure.unit);

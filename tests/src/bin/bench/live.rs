@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use sunkeep_tests::house::MIDNIGHT;
+use tokio::process::Command;
 use tokio::time::MissedTickBehavior;
 
 use crate::cycles::{Cycle, Sample, whole_cycles};
@@ -36,7 +37,7 @@ struct Watched {
 /// Runs the hub for so many seconds.
 pub(crate) async fn measure(program: &Path, seconds: u16) -> anyhow::Result<Figures> {
     let home = Home::start(MIDNIGHT, true, true).await?;
-    let mut hub = Hub::start(program, &home, None)?;
+    let mut hub = Hub::start(Command::new(program), &home, None)?;
     while cycles(&hub.view().await?) < FIRST {
         tokio::time::sleep(Duration::from_millis(200)).await;
         home.running.advance(Duration::from_millis(200));

@@ -5,6 +5,7 @@
 //! that could not run fails the command.
 #![expect(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
 
+mod counts;
 mod cycles;
 mod driven;
 mod figures;
@@ -54,6 +55,8 @@ enum Stage {
     RealTime,
     /// `sunkeep run` in lock-step: two days of work, then cycles one by one; memory.
     Lockstep,
+    /// `sunkeep run` in lock-step under valgrind, where that is installed: instructions, heap allocations.
+    Counts,
     /// tract and onnxruntime side by side.
     Inference,
     /// The decision core in process.
@@ -75,6 +78,11 @@ fn main() -> anyhow::Result<ExitCode> {
             Stage::Size => memory::size(&arguments.sunkeep),
             Stage::RealTime => runtime.block_on(live::measure(&arguments.sunkeep, arguments.seconds)),
             Stage::Lockstep => runtime.block_on(driven::measure(&arguments.sunkeep)),
+            Stage::Counts if !counts::possible() => {
+                report.leave_out(name, "valgrind is not installed");
+                continue;
+            }
+            Stage::Counts => runtime.block_on(counts::measure(&arguments.sunkeep)),
             Stage::Inference => runtimes::measure(&arguments.python),
             Stage::Years => years::measure(),
         };

@@ -1,7 +1,7 @@
 //! The hub's process, and what the system counts of it in `/proc`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -25,16 +25,15 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// Starts the hub of a home, in real time or in step with whoever listens at `lockstep`.
-    pub(crate) fn start(program: &Path, home: &Home, lockstep: Option<&str>) -> anyhow::Result<Self> {
+    /// Starts the hub of a home with this command, in real time or in step with whoever listens at `lockstep`.
+    pub(crate) fn start(mut command: Command, home: &Home, lockstep: Option<&str>) -> anyhow::Result<Self> {
         let log = home.log();
         let file = std::fs::File::create(&log).with_context(|| format!("making {}", log.display()))?;
-        let mut command = Command::new(program);
         command.arg("run").arg("--config").arg(&home.config);
         command.args(lockstep.into_iter().flat_map(|address| ["--lockstep", address]));
         command.env_remove("NOTIFY_SOCKET").env_remove("SUNKEEP_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).kill_on_drop(true);
-        let child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+        let child = command.spawn().with_context(|| format!("starting {:?}", command.as_std()))?;
         let pid = child.id().context("the hub ended at once")?;
         Ok(Self { child, pid, page: home.page, log })
     }

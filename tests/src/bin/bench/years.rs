@@ -12,22 +12,24 @@ use crate::figures::{Budget, Figures};
 
 /// Length of a row of the series.
 const ROW: Duration = Duration::from_mins(30);
-/// Days that are played.
+/// Days that are played without the planner.
 const DAYS: u32 = 365;
+/// Days that are played with it: more than the history of a hub holds.
+const PLANNED_DAYS: u32 = 120;
 /// Days of a year.
 const YEAR: f64 = 365.25;
 /// The home of the demo.
 const SEED: u64 = 4;
 
-/// Plays a year each way.
+/// Plays a year without the planner, and a part of it with.
 pub(crate) fn measure() -> anyhow::Result<Figures> {
     let series = series()?;
     let mut figures = Figures::default();
-    let (rate, score) = played(&series, Planner::None)?;
+    let (rate, score) = played(&series, Planner::None, DAYS)?;
     let what = "decision core without planner, a cycle a minute: simulated years a second";
     figures.add_within("years_without_planner", what, rate, "", Budget::at_least(1.0, 10.0));
     figures.add("switches_without_planner", "  relays switched a day", score.switches_a_day, "");
-    let (rate, score) = played(&series, Planner::Hub)?;
+    let (rate, score) = played(&series, Planner::Hub, PLANNED_DAYS)?;
     let what = "with the load model's forecasts and the planner each half-hour";
     figures.add("years_with_planner", what, rate, "");
     figures.add("switches_with_planner", "  relays switched a day", score.switches_a_day, "");
@@ -35,9 +37,9 @@ pub(crate) fn measure() -> anyhow::Result<Figures> {
 }
 
 /// Simulated years a second, and what came of them.
-fn played(series: &Series, planner: Planner) -> anyhow::Result<(f64, Score)> {
+fn played(series: &Series, planner: Planner, days: u32) -> anyhow::Result<(f64, Score)> {
     let began = on_processor();
-    let options = Options { planner, hold: false, start_unix: None, days: Some(DAYS) };
+    let options = Options { planner, hold: false, start_unix: None, days: Some(days) };
     let score = play(series.clone(), "UTC", options)?.score;
     Ok((score.days / YEAR / (on_processor() - began), score))
 }
