@@ -17,7 +17,7 @@ use tokio::process::Command;
 use crate::figures::{Budget, Figures, Spread};
 use crate::home::Home;
 use crate::memory;
-use crate::process::Hub;
+use crate::process::{Hub, all_answer};
 
 /// How long the hub may take to come, and over a cycle.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,6 +72,7 @@ pub(crate) async fn measure(program: &Path) -> anyhow::Result<Figures> {
     figures.add("answers", "answers of devices a cycle", answers, "");
     // One alone, for two would share the pages of their program.
     check(&without.end().await?.0)?;
+    all_answer(&with.hub.view().await?)?;
     memory::add(&mut figures, &with.hub, "after two days of work", true)?;
     look_at_page(&mut figures, &with.hub).await?;
     check(&with.end().await?.0)?;
@@ -89,7 +90,7 @@ fn check(counts: &Value) -> anyhow::Result<()> {
 /// Time of the journal's thread on a processor a cycle, µs.
 fn written(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> f64 {
     let of = |threads: &BTreeMap<String, u64>| threads.get("journal").copied().unwrap_or(0);
-    (of(after) - of(before)) as f64 / 1e3 / MEASURED as f64
+    of(after).saturating_sub(of(before)) as f64 / 1e3 / MEASURED as f64
 }
 
 /// How much more the first costs. Minute by minute, for a block of the journal is a minute long and the cycle

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 /// The home of the demo.
 const SEED: u64 = 4;
+/// Its devices.
+pub(crate) const DEVICES: usize = 8;
 /// What measures each load: the two three-phase meters each phase, the two others a load of their own.
 const POWER: [(&str, &str); 8] = [
     ("lights", "tier_meter/power.l1"),
@@ -95,7 +97,7 @@ fn with_meters(text: &str) -> anyhow::Result<String> {
             device.insert("name".into(), "pump_meter".into());
         }
     }
-    anyhow::ensure!(devices.len() == 8, "{} devices, expected eight", devices.len());
+    anyhow::ensure!(devices.len() == DEVICES, "{} devices, expected {DEVICES}", devices.len());
     let mut loads = list(table.get_mut("load"));
     for load in loads.iter_mut().filter_map(toml::Value::as_table_mut) {
         if let Some((_, power)) = POWER.iter().find(|(name, _)| load["name"].as_str() == Some(name)) {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use crate::home::Home;
+use crate::home::{DEVICES, Home};
 
 /// How long the hub may take to show its page, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,6 +22,14 @@ pub(crate) struct Hub {
     pid: u32,
     page: u16,
     log: PathBuf,
+}
+
+/// Fails if the page shows a device that does not answer: what is read of it then costs nothing.
+pub(crate) fn all_answer(view: &serde_json::Value) -> anyhow::Result<()> {
+    let devices = view["devices"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let answer = devices.iter().filter(|device| device["answers"] == true).count();
+    ensure!(answer == DEVICES, "{answer} devices answer, expected {DEVICES}: {}", view["devices"]);
+    Ok(())
 }
 
 impl Hub {
@@ -110,10 +118,11 @@ impl Hub {
             std::fs::read_dir(format!("/proc/{}/task", self.pid)).context("listing the hub's threads")?
         {
             let tid: u32 = entry?.file_name().to_string_lossy().parse().context("the number of a thread")?;
+            // One that has ended in the meantime is not there.
             let Ok(name) = std::fs::read_to_string(format!("/proc/{}/task/{tid}/comm", self.pid)) else {
                 continue;
             };
-            *threads.entry(name.trim().to_owned()).or_default() += self.on_processor(tid)?;
+            *threads.entry(name.trim().to_owned()).or_default() += self.on_processor(tid).unwrap_or(0);
         }
         Ok(threads)
     }
