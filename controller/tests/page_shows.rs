@@ -37,6 +37,7 @@ async fn the_page_tells_charge_sun_loads_by_tier_and_why_one_is_off() {
         "Convenience",
         "Thermometer does not answer. No reply for 12 min; check its wiring",
         "3 of 4 devices answer.",
+        "main meter, counted so far 12.3 kWh",
         "Next two days",
         "Last two days",
         "Lowest",

@@ -206,7 +206,8 @@ pub fn set(table: &mut toml::Table, section: &str, key: &str, value: impl Into<t
 /// Adds an entry to a list of tables.
 pub fn add(table: &mut toml::Table, list: &str, text: &str) {
     let entry: toml::Table = text.parse().expect("TOML");
-    table[list].as_array_mut().expect("a list").push(entry.into());
+    let list = table.entry(list).or_insert_with(|| Vec::<toml::Value>::new().into());
+    list.as_array_mut().expect("a list").push(entry.into());
 }
 
 impl Drop for House {

@@ -27,6 +27,19 @@ pub struct History {
     pub sun: SlotHistory,
 }
 
+impl History {
+    /// Adds what a more recent history knows.
+    pub fn absorb(&mut self, recent: &Self) {
+        let pairs = self.tiers.iter_mut().zip(&recent.tiers);
+        let others = [(&mut self.total, &recent.total), (&mut self.sun, &recent.sun)];
+        for (known, recent) in pairs.chain(others) {
+            for (slot, mean) in recent.iter() {
+                known.record(slot, mean);
+            }
+        }
+    }
+}
+
 /// Collects readings into slots.
 #[derive(Debug, Default)]
 pub struct Tally {

@@ -11,7 +11,7 @@ use sunkeep_models::time::Zone;
 use toml::Spanned;
 
 use super::file::{BatteryTable, File, LimitsTable, LoadTable, ReserveTable, SiteTable};
-use super::{ConfigError, Home, Journal, Page, Panels, Problems, wiring};
+use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect};
 
 /// Most loads of a home.
 const MAX_LOADS: usize = 64;
@@ -28,7 +28,7 @@ pub(super) fn home(
     let place = place(&file.site, problems);
     let battery = battery(&file.battery, problems);
     let loads = loads(&file.loads, problems);
-    let wiring = wiring::wiring(file, problems)?;
+    let wiring = connect::wiring(file, problems)?;
     let overload = file.limits.overload_w.as_ref();
     let charge_by = file.battery.charge_by.unwrap_or(ReportedBy::VoltageGuess);
     let reported_uncertainty = problems.number_or(
@@ -272,7 +272,7 @@ fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load
     }
     let loads = tables.iter().map(|spanned| {
         let table = spanned.get_ref();
-        wiring::check_name("load", &table.name, &spanned.span(), problems);
+        connect::check_name("load", &table.name, &spanned.span(), problems);
         let nominal = problems.number("nominal_w", &table.nominal_w, 0.0, 1e6);
         // A critical load is worth switching gently; anything with a compressor wants minutes.
         let default_off = if table.tier == Tier::Critical { 30.0 } else { 60.0 };

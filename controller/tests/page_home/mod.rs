@@ -11,7 +11,7 @@
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use sunkeep::view::{Counts, DeviceHealth, Forecasts, POINT_MINUTES, Point, View};
+use sunkeep::view::{Counts, DeviceHealth, Forecasts, Meter, POINT_MINUTES, Point, View};
 use sunkeep_core::image::{ProcessImage, Reading, Request};
 use sunkeep_core::planner::{PlanInput, plan};
 use sunkeep_core::settings::{Load, Pace, Protection, Reserve, Settings, Tier};
@@ -147,6 +147,7 @@ impl Home {
                 forecasts: None,
                 past: Arc::new(past(unix, charge)),
                 devices: Arc::new(devices()),
+                meters: Arc::new(vec![Meter { name: "main".into(), wh: 12_340.0 }]),
                 faults: Arc::default(),
                 counts: Counts {
                     cycles: 199_940,
