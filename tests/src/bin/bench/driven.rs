@@ -1,11 +1,15 @@
 //! The hub in lock-step: two days of work by the minute, then cycles a second apart, one by one, each measured
 //! by itself. A second hub without a journal goes beside it, which tells what recording costs the cycle.
+//!
+//! Hubs and home take turns anyway, so all sit on one processor: between two, where each happens to sit doubles
+//! or halves what a cycle costs, for minutes at a time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use serde_json::Value;
 use sunkeep_simulator::lockstep::{FromHub, Tick, ToHub};
 use sunkeep_tests::house::MIDNIGHT;
@@ -54,6 +58,7 @@ struct Cost {
 /// Runs a hub with a journal and one without, cycle by cycle in turn. The one without starts a thread every half
 /// minute to look for one; spread over its cycles that is about a microsecond, by which recording looks cheaper.
 pub(crate) async fn measure(program: &Path) -> anyhow::Result<Figures> {
+    let _seat = Seat::take()?;
     let mut with = Driven::start(Command::new(program), Home::start(MIDNIGHT, false, true).await?).await?;
     let mut without =
         Driven::start(Command::new(program), Home::start(MIDNIGHT, false, false).await?).await?;
@@ -78,6 +83,26 @@ pub(crate) async fn measure(program: &Path) -> anyhow::Result<Figures> {
     look_at_page(&mut figures, &with.hub).await?;
     check(&with.end().await?.0)?;
     Ok(figures)
+}
+
+/// A seat of this thread, and of the processes it starts, on one processor; given up when this is dropped.
+struct Seat(CpuSet);
+
+impl Seat {
+    fn take() -> anyhow::Result<Self> {
+        let allowed = sched_getaffinity(None).context("asking which processors may be used")?;
+        let mut one = CpuSet::new();
+        one.set(sched_getcpu());
+        sched_setaffinity(None, &one).context("staying on one processor")?;
+        Ok(Self(allowed))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // What could be narrowed can be widened again; if not, the rest is measured on one processor, too.
+        let _ = sched_setaffinity(None, &self.0);
+    }
 }
 
 /// Fails if the run was not what was to be measured.
