@@ -257,7 +257,12 @@ pub(super) fn unpack(head: Head, data: &[u8], stored: Check) -> Result<Cycles, U
     if check(head, &raw) != stored {
         return Err(Unreadable::Check);
     }
-    match postcard::take_from_bytes::<Content>(&raw) {
+    content(&raw)
+}
+
+/// Takes the content of a block apart.
+pub(super) fn content(raw: &[u8]) -> Result<Cycles, Unreadable> {
+    match postcard::take_from_bytes::<Content>(raw) {
         Ok((content, [])) => content.cycles().ok_or(Unreadable::Content),
         _ => Err(Unreadable::Content),
     }

@@ -268,7 +268,7 @@ impl Tail {
 }
 
 /// The state after the block, and the first difference, with its cycle where that is known.
-fn decide_again(settings: &Settings, cycles: Cycles) -> (State, Option<(Option<Uptime>, What)>) {
+pub(super) fn decide_again(settings: &Settings, cycles: Cycles) -> (State, Option<(Option<Uptime>, What)>) {
     let mut stored = cycles.decisions.iter().peekable();
     let mut digest = DecisionDigest::default();
     let mut difference = None;
