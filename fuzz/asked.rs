@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use sunkeep::device_file::{Catalogue, Register};
 use sunkeep::modbus::fuzzing::Asked;
 
-/// The request, whether the adapter echoes, and the pieces; `None` where the bytes are too few or too many.
-pub fn split(data: &[u8]) -> Option<(Asked, bool, Vec<Vec<u8>>)> {
-    let (&[unit, function, a, b, c, d, echo, size], rest) = data.split_first_chunk::<8>()?;
+/// The request, flags, and the pieces; `None` where the bytes are too few or too many.
+pub fn split(data: &[u8]) -> Option<(Asked, u8, Vec<Vec<u8>>)> {
+    let (&[unit, function, a, b, c, d, flags, size], rest) = data.split_first_chunk::<8>()?;
     let asked = Asked {
         unit,
         function,
@@ -17,7 +17,7 @@ pub fn split(data: &[u8]) -> Option<(Asked, bool, Vec<Vec<u8>>)> {
         count: u16::from_be_bytes([c, d]).clamp(1, if function <= 2 { 2000 } else { 125 }),
     };
     let pieces = rest.chunks(usize::from(size).max(1)).map(<[u8]>::to_vec).collect();
-    Some((asked, echo % 2 == 1, pieces))
+    Some((asked, flags, pieces))
 }
 
 /// Waits for something that never waits.

@@ -13,8 +13,10 @@ use toml::Spanned;
 use super::file::{BatteryTable, File, LimitsTable, LoadTable, ReserveTable, SiteTable};
 use super::{ConfigError, Home, Journal, Page, Panels, Problems, wiring};
 
-/// Most loads of a home.
-const MAX_LOADS: usize = 64;
+/// Most buses, devices and loads of a home.
+const MAX_THINGS: usize = 64;
+/// Most pulse inputs of a home.
+const MAX_PULSES: usize = 8;
 const DAY: f64 = 86_400.0;
 
 /// Resolves a file. `None` when something so basic is wrong that nothing can be made; all that is wrong is
@@ -24,6 +26,9 @@ pub(super) fn home(
     text: &str,
     problems: &mut Problems<'_>,
 ) -> Result<Option<Home>, ConfigError> {
+    if too_long(file, problems) {
+        return Ok(None);
+    }
     let zone = zone(&file.site, problems);
     let place = place(&file.site, problems);
     let battery = battery(&file.battery, problems);
@@ -92,6 +97,25 @@ pub(super) fn home(
         watchdog: file.watchdog.device.as_ref().map(PathBuf::from),
         text: text.into(),
     }))
+}
+
+/// Whether a list is longer than any home needs. Then nothing else is looked at, for what is wrong with a
+/// thousand loads helps nobody and takes long to find.
+fn too_long(file: &File, problems: &mut Problems<'_>) -> bool {
+    let over = [
+        ("bus", file.buses.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
+        ("device", file.devices.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
+        ("load", file.loads.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
+        ("pulse", file.pulses.get(MAX_PULSES).map(Spanned::span), MAX_PULSES),
+    ];
+    let mut any = false;
+    for (kind, span, most) in over {
+        if let Some(span) = span {
+            problems.at(&span, format!("more than {most} of [[{kind}]]"));
+            any = true;
+        }
+    }
+    any
 }
 
 fn zone(site: &SiteTable, problems: &mut Problems<'_>) -> Option<Zone> {
@@ -265,10 +289,6 @@ fn reserve(table: &ReserveTable, problems: &mut Problems<'_>) -> Reserve {
 fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load> {
     if tables.is_empty() {
         problems.at(&(0..0), "no [[load]] is given, expected at least one".into());
-    }
-    if tables.len() > MAX_LOADS {
-        problems
-            .at(&tables[MAX_LOADS].span(), format!("{} loads, expected at most {MAX_LOADS}", tables.len()));
     }
     let loads = tables.iter().map(|spanned| {
         let table = spanned.get_ref();

@@ -12,9 +12,6 @@ use crate::device_file::{Catalogue, DeviceFile, Parity};
 use crate::driver::{Channel, Output};
 use sunkeep_models::quantity::Seconds;
 
-/// Most buses, devices and terms of a home.
-const MAX_THINGS: usize = 64;
-
 /// What is connected where.
 #[derive(Debug, Clone)]
 pub struct Wiring {
@@ -229,6 +226,7 @@ pub(super) fn wiring(file: &File, problems: &mut Problems<'_>) -> Result<Wiring,
         file.devices.iter().map(|device| (device.get_ref().name.as_str(), device.span())),
         problems,
     );
+    unique("pulse", file.pulses.iter().map(|pulse| (pulse.get_ref().name.as_str(), pulse.span())), problems);
     unique("load", file.loads.iter().map(|load| (load.get_ref().name.as_str(), load.span())), problems);
     places(file, &mut wiring, problems);
     relays(file, &mut wiring, problems);
@@ -240,10 +238,6 @@ fn unique<'a>(kind: &str, names: impl Iterator<Item = (&'a str, Range<usize>)>, 
     for (name, span) in names {
         if !seen.insert(name) {
             problems.at(&span, format!("a second {kind} is named {name:?}, expected another name"));
-        }
-        if seen.len() > MAX_THINGS {
-            problems.at(&span, format!("more than {MAX_THINGS} of [[{kind}]]"));
-            return;
         }
     }
 }
@@ -348,9 +342,6 @@ fn devices(file: &File, buses: &[Bus], catalogue: &Catalogue, problems: &mut Pro
 fn pulses(file: &File, problems: &mut Problems<'_>) -> Vec<Pulse> {
     if let (Some(first), None) = (file.pulses.first(), &file.gpio) {
         problems.at(&first.span(), "a [[pulse]] needs a [gpio] table that says how lines are read".into());
-    }
-    if let Some(ninth) = file.pulses.get(8) {
-        problems.at(&ninth.span(), "more than eight [[pulse]] inputs".into());
     }
     let pulses = file.pulses.iter().map(|spanned| {
         let table = spanned.get_ref();
@@ -495,7 +486,7 @@ impl Wiring {
             self.channels.push(wanted);
             self.channels.len() - 1
         });
-        // At most MAX_THINGS loads and a few places, of at most eight terms each.
+        // Few loads and a few places more, of at most eight terms each.
         Channel(u16::try_from(place).unwrap_or(u16::MAX))
     }
 }

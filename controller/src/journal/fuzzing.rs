@@ -10,7 +10,7 @@ use super::replay::decide_again;
 /// Takes the content of a block apart, as if its check had fitted, and decides its cycles again. How many
 /// cycles it had; `None` where the content is refused.
 pub fn block_content(raw: &[u8], settings: &Settings) -> Option<usize> {
-    let cycles = block::content(raw).ok()?;
+    let cycles = block::content(raw).ok().filter(|cycles| cycles.ran_under(settings))?;
     let count = cycles.images.len();
     let _ = decide_again(settings, cycles);
     Some(count)
