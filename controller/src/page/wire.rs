@@ -117,8 +117,7 @@ async fn talk(
     place: Place,
     mut ends: watch::Receiver<()>,
 ) {
-    let connection =
-        http(&limits).serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let connection = http(&limits).serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::pin!(connection);
     let ended = tokio::select! {
         _ = connection.as_mut() => true,
