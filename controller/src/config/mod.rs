@@ -144,6 +144,7 @@ impl Home {
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let mut problems = Problems { text, found: Vec::new(), more: 0 };
         let home = match toml::from_str::<file::File>(text) {
+            Ok(written) if resolve::too_long(&written, &mut problems) => None,
             Ok(written) => resolve::home(&written, text, &mut problems)?,
             Err(error) => {
                 problems.at(&error.span().unwrap_or_default(), error.message().to_owned());

@@ -26,9 +26,6 @@ pub(super) fn home(
     text: &str,
     problems: &mut Problems<'_>,
 ) -> Result<Option<Home>, ConfigError> {
-    if too_long(file, problems) {
-        return Ok(None);
-    }
     let zone = zone(&file.site, problems);
     let place = place(&file.site, problems);
     let battery = battery(&file.battery, problems);
@@ -99,9 +96,9 @@ pub(super) fn home(
     }))
 }
 
-/// Whether a list is longer than any home needs. Then nothing else is looked at, for what is wrong with a
+/// Whether a list is longer than any home needs. Then nothing else is to be looked at, for what is wrong with a
 /// thousand loads helps nobody and takes long to find.
-fn too_long(file: &File, problems: &mut Problems<'_>) -> bool {
+pub(super) fn too_long(file: &File, problems: &mut Problems<'_>) -> bool {
     let over = [
         ("bus", file.buses.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
         ("device", file.devices.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),

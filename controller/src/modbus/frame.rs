@@ -335,11 +335,10 @@ mod tests {
             let expected = read(7, 3, 2);
             let hunt = |pieces: usize| {
                 let mut hunter = Hunter::default();
-                let found = bytes.chunks(pieces).find_map(|piece| {
+                bytes.chunks(pieces).find_map(|piece| {
                     hunter.push(piece);
                     hunter.find(&expected)
-                });
-                found
+                })
             };
             prop_assert_eq!(hunt(bytes.len().max(1)), hunt(pieces));
         }
