@@ -36,6 +36,8 @@ mod ask;
 mod attempts;
 mod chart;
 mod charts;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod headers;
 mod held;
 mod loads;
