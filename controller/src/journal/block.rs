@@ -367,7 +367,6 @@ mod tests {
             issued: Slot(made as i64),
             made: Uptime(made),
             into_slot: Seconds(into),
-            image: Uptime(made),
             settings: SettingsDigest([1; 16]),
             slots: vec![PlannedSlot {
                 keep: [Some(StateOfCharge::clamped(0.5)); 4],
