@@ -205,8 +205,8 @@ impl Driven {
     pub(crate) async fn cycle(&mut self, step: Duration) -> anyhow::Result<Duration> {
         self.ticks += 1;
         let n = self.ticks;
-        let tick =
-            Tick { n, uptime_ms: self.uptime.as_millis() as u64, unix: Some(self.home.running.unix()) };
+        let unix = Some(self.home.running.unix());
+        let tick = Tick { n, uptime_ms: self.uptime.as_millis() as u64, unix };
         let began = Instant::now();
         self.say(&ToHub::Tick(tick)).await?;
         let heard = self.hear().await?;
