@@ -201,7 +201,7 @@ impl Home {
         });
         let slots = slots.collect();
         let (settings, now) = (self.settings.digest(), self.image.now);
-        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), image: now, settings, slots }
+        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), settings, slots }
     }
 
     fn minute(&self, stamp: sunkeep::journal::Stamp) -> MinutePoint {

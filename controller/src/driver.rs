@@ -16,6 +16,10 @@ pub struct Channel(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Output(pub u16);
 
+/// A pulse input of the home; its place in the configuration's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Counter(pub u16);
+
 /// A configured device; its place in the configuration's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeviceId(pub u16);
@@ -31,6 +35,13 @@ pub enum Event {
         value: f64,
         /// When the reply came.
         at: Uptime,
+    },
+    /// Pulses of an input since the driver was made.
+    Counted {
+        /// Which.
+        counter: Counter,
+        /// How many.
+        pulses: u64,
     },
     /// The contact of an output as the hardware reports it.
     Contact {

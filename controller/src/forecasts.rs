@@ -44,8 +44,19 @@ pub struct Job {
 pub struct Made {
     /// The forecasts, or why there are none.
     pub forecasts: Result<Arc<Forecasts>, ForecastError>,
-    /// How many of the load forecasts the ONNX model made, and how many a baseline.
-    pub by: (u64, u64),
+    /// The load forecasts that the ONNX model made.
+    pub onnx: Vec<(Demand, Forecast)>,
+    /// How many load forecasts a baseline made.
+    pub baselines: u64,
+}
+
+/// Whose demand a load forecast is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    /// That of a tier; background work counts as convenience.
+    Of(Tier),
+    /// That of all together.
+    Total,
 }
 
 /// The cycle's end of the forecasting thread.
@@ -122,25 +133,35 @@ impl Forecasters {
 
     /// Makes all forecasts of a job, and the plan.
     pub fn make(&self, job: &Job) -> Made {
-        let mut by = (0, 0);
-        let forecasts = self.forecasts(job, &mut by).map(Arc::new);
-        Made { forecasts, by }
+        let (mut onnx, mut baselines) = (Vec::new(), 0);
+        let forecasts = self.forecasts(job, &mut onnx, &mut baselines).map(Arc::new);
+        Made { forecasts, onnx, baselines }
     }
 
-    fn forecasts(&self, job: &Job, by: &mut (u64, u64)) -> Result<Forecasts, ForecastError> {
-        let mut load = |history: &SlotHistory, tier: Option<Tier>| {
-            if tier.is_some_and(|tier| idle(&self.settings, tier)) {
-                return Ok((nothing(job.issued), false));
+    fn forecasts(
+        &self,
+        job: &Job,
+        onnx: &mut Vec<(Demand, Forecast)>,
+        baselines: &mut u64,
+    ) -> Result<Forecasts, ForecastError> {
+        let mut load = |history: &SlotHistory, of: Demand| {
+            if matches!(of, Demand::Of(tier) if idle(&self.settings, tier)) {
+                return Ok(nothing(job.issued));
             }
             let (forecast, by_model) = self.load_forecast(history, job.issued)?;
-            *(if by_model { &mut by.0 } else { &mut by.1 }) += 1;
-            Ok((forecast, by_model))
+            if by_model {
+                onnx.push((of, forecast.clone()));
+            } else {
+                *baselines += 1;
+            }
+            Ok(forecast)
         };
         let [critical, important, convenience] = &job.history.tiers;
-        let (critical, _) = load(critical, Some(Tier::Critical))?;
-        let (important, _) = load(important, Some(Tier::Important))?;
-        let (convenience, _) = load(convenience, Some(Tier::Convenience))?;
-        let (total, by_model) = load(&job.history.total, None)?;
+        let critical = load(critical, Demand::Of(Tier::Critical))?;
+        let important = load(important, Demand::Of(Tier::Important))?;
+        let convenience = load(convenience, Demand::Of(Tier::Convenience))?;
+        let total = load(&job.history.total, Demand::Total)?;
+        let by_model = onnx.iter().any(|(of, _)| *of == Demand::Total);
         let input = PlanInput {
             issued: job.issued,
             now: job.now,

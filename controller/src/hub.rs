@@ -13,16 +13,17 @@ use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::{Slot, Zone};
 use tokio::sync::{mpsc, watch};
 
-use crate::bus_task::{BusTask, Report};
+use crate::bus_task::Report;
+use crate::buses::Buses;
 use crate::clock::{Now, SteadyClock, Step};
 use crate::config::Home;
-use crate::driver::Output;
 use crate::faults::{Fault, Faults};
 use crate::forecasts::{Forecasting, Job, Made};
 use crate::journal::LastKnown;
 use crate::outputs::{Order, Outputs};
 use crate::readings::Readings;
-use crate::records::{Memory, Records};
+use crate::records::{Memory, Records, Reopening};
+use crate::summary::Summary;
 use crate::view::{Counts, Forecasts, MOST_POINTS, POINT_MINUTES, Point, View};
 use crate::watchdog::Watchdog;
 
@@ -55,9 +56,7 @@ pub struct Hub {
     settings: Arc<Settings>,
     zone: Arc<Zone>,
     site: Arc<str>,
-    tasks: Vec<BusTask>,
-    /// The task that switches each output.
-    task_of: Vec<(Output, usize)>,
+    buses: Buses,
     reports: mpsc::Receiver<Report>,
     readings: Readings,
     outputs: Outputs,
@@ -65,6 +64,9 @@ pub struct Hub {
     state: Option<State>,
     last: Option<LastKnown>,
     records: Option<Records>,
+    /// Goes on trying while there is no journal.
+    reopening: Reopening,
+    page_fault: watch::Receiver<Option<String>>,
     clock: SteadyClock,
     tally: Tally,
     history: History,
@@ -76,6 +78,7 @@ pub struct Hub {
     view: watch::Sender<Option<Arc<View>>>,
     faults: Faults,
     counts: Counts,
+    summary: Summary,
     rounds: u64,
     watchdog: Option<Watchdog>,
 }
@@ -84,16 +87,16 @@ pub struct Hub {
 pub struct Parts {
     /// The home.
     pub home: Arc<Home>,
-    /// Its buses, running.
-    pub tasks: Vec<BusTask>,
-    /// The task that switches each output.
-    pub task_of: Vec<(Output, usize)>,
+    /// What it is connected to, running.
+    pub buses: Buses,
     /// What the buses report.
     pub reports: mpsc::Receiver<Report>,
     /// What the last run left behind.
     pub memory: Memory,
-    /// The journal, where it could be opened.
-    pub records: Option<Records>,
+    /// The journal, or why it could not be opened.
+    pub records: Result<Records, String>,
+    /// Why the page cannot be served, while it cannot.
+    pub page_fault: watch::Receiver<Option<String>>,
     /// The forecasting thread.
     pub forecasting: Forecasting,
     /// What persons ask for.
@@ -108,19 +111,23 @@ impl Hub {
     /// Puts the hub together.
     pub fn new(parts: Parts) -> Self {
         let home = parts.home;
+        let mut readings = Readings::new(&home.wiring);
+        readings.totals().restore(&parts.memory.counters);
+        let mut faults = Faults::default();
+        let records = parts.records.map_err(|why| faults.set(Fault::Journal, Some(why))).ok();
         Self {
             settings: Arc::new(home.settings.clone()),
             zone: Arc::new(home.zone.clone()),
             site: home.name.as_str().into(),
-            readings: Readings::new(&home.wiring),
+            readings,
             outputs: Outputs::new(&home.wiring),
-            home,
-            tasks: parts.tasks,
-            task_of: parts.task_of,
+            buses: parts.buses,
             reports: parts.reports,
             state: None,
             last: parts.memory.last,
-            records: parts.records,
+            records,
+            reopening: Reopening::new(Arc::clone(&home)),
+            page_fault: parts.page_fault,
             clock: SteadyClock::default(),
             tally: Tally::default(),
             history: parts.memory.history,
@@ -130,10 +137,12 @@ impl Hub {
             past: Arc::new(parts.memory.past),
             asks: parts.asks,
             view: parts.view,
-            faults: Faults::default(),
+            faults,
             counts: Counts::default(),
+            summary: Summary::default(),
             rounds: 0,
             watchdog: Some(parts.watchdog),
+            home,
         }
     }
 
@@ -165,12 +174,10 @@ impl Hub {
         let orders = self.outputs.orders(&self.home.wiring, &self.readings, &decision, now.uptime);
         self.switch(&orders, now, patience.writes).await;
         self.count(&image, &decision);
-        if let Some(records) = &mut self.records {
-            records.cycle(&self.settings, &before, &image, &decision);
-            self.faults.set(Fault::Journal, records.fault());
-        }
+        self.write_down(&before, &image, &decision);
         self.look_back(&image, &decision);
         self.look_ahead(&image, &decision, patience).await;
+        self.faults.set(Fault::Page, self.page_fault.borrow().clone());
         self.publish(image, decision);
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.feed(now.uptime);
@@ -189,14 +196,9 @@ impl Hub {
         }
     }
 
-    /// Counts since the start.
-    pub fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// The fault list, for what runs beside the hub.
-    pub fn faults(&mut self) -> &mut Faults {
-        &mut self.faults
+    /// What the run came to so far.
+    pub fn summary(&self) -> serde_json::Value {
+        self.summary.json(&self.settings, self.counts)
     }
 
     fn tell_time(&mut self, now: Now) -> Now {
@@ -224,10 +226,10 @@ impl Hub {
     async fn read(&mut self, now: Now, patience: Duration) {
         self.rounds += 1;
         let round = self.rounds;
-        for task in &self.tasks {
+        for task in &self.buses.tasks {
             task.round(round, now.uptime);
         }
-        let mut waiting = vec![true; self.tasks.len()];
+        let mut waiting = vec![true; self.buses.tasks.len()];
         let collect = async {
             while waiting.contains(&true) {
                 match self.reports.recv().await {
@@ -261,9 +263,9 @@ impl Hub {
     async fn switch(&mut self, orders: &[Order], now: Now, patience: Duration) {
         let mut waiting = 0_usize;
         for order in orders {
-            let task = self.task_of.iter().find(|(output, _)| *output == order.output);
+            let task = self.buses.task_of.iter().find(|(output, _)| *output == order.output);
             if let Some((_, task)) = task
-                && self.tasks[*task].write(order.output, order.energised, now.uptime)
+                && self.buses.tasks[*task].write(order.output, order.energised, now.uptime)
             {
                 waiting += 1;
             }
@@ -288,6 +290,7 @@ impl Hub {
         self.counts.cycles += 1;
         let clock = explain::Clock { unix: image.wall.map(|wall| wall.unix), utc_offset: image.utc_offset };
         for change in &decision.changes {
+            self.summary.changed(change);
             *(if change.on { &mut self.counts.restores } else { &mut self.counts.sheds }) += 1;
             let number = usize::from(change.load);
             let sentence = explain::sentence(&self.settings.loads[number], &decision.loads[number], clock);
@@ -295,11 +298,32 @@ impl Hub {
         }
     }
 
+    /// Writes the cycle down; where there is no journal, one is sought.
+    fn write_down(&mut self, before: &State, image: &ProcessImage, decision: &Decision) {
+        if self.records.is_none()
+            && let Some((records, memory)) = self.reopening.poll(image.now)
+        {
+            self.readings.totals().restore(&memory.counters);
+            let recent = std::mem::replace(&mut self.history, memory.history);
+            self.history.absorb(&recent);
+            self.records = Some(records);
+        }
+        let Some(records) = &mut self.records else { return };
+        records.cycle(&self.settings, before, image, decision);
+        if let Some(totals) = self.readings.totals().news() {
+            records.counters(totals);
+        }
+        self.faults.set(Fault::Journal, records.fault());
+    }
+
     /// Adds the cycle to the slot it belongs to, and to the last two days.
     fn look_back(&mut self, image: &ProcessImage, decision: &Decision) {
         let ended = self.tally.add(&self.settings, image, decision, &mut self.history);
-        if let (Some(ended), Some(records)) = (ended, &self.records) {
-            records.slot(&ended);
+        if let Some(ended) = ended {
+            self.summary.measured(&ended);
+            if let Some(records) = &self.records {
+                records.slot(&ended);
+            }
         }
         let Some(wall) = image.wall else { return };
         let unix = wall.unix - wall.unix.rem_euclid(POINT_MINUTES * 60);
@@ -350,8 +374,11 @@ impl Hub {
     }
 
     fn take_forecasts(&mut self, made: Made) {
-        self.counts.onnx_forecasts += made.by.0;
-        self.counts.baseline_forecasts += made.by.1;
+        self.counts.onnx_forecasts += made.onnx.len() as u64;
+        self.counts.baseline_forecasts += made.baselines;
+        for (demand, forecast) in &made.onnx {
+            self.summary.forecast(*demand, forecast);
+        }
         match made.forecasts {
             Ok(forecasts) => {
                 self.forecasts = Some(forecasts);
@@ -374,6 +401,7 @@ impl Hub {
             forecasts: self.forecasts.clone(),
             past: Arc::clone(&self.past),
             devices: self.readings.health(),
+            meters: self.readings.totals().meters(),
             faults: self.faults.sentences(),
             counts: self.counts,
         })));

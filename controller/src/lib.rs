@@ -20,5 +20,7 @@ pub mod outputs;
 pub mod page;
 pub mod readings;
 pub mod records;
+pub mod summary;
+pub mod totals;
 pub mod view;
 pub mod watchdog;

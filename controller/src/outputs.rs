@@ -7,7 +7,7 @@ use sunkeep_core::Decision;
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
 
-use crate::config::{HubStops, Relay, RelayAt, Wiring};
+use crate::config::{HubStops, Relay, Wiring};
 use crate::driver::Output;
 use crate::readings::Readings;
 
@@ -99,16 +99,5 @@ impl Try {
         }
         let doubled = FIRST_WAIT * f64::from(1_u32 << self.missed.min(10));
         now.since(self.at) >= doubled.min(LONGEST_WAIT)
-    }
-}
-
-impl Wiring {
-    /// Place of the bus that switches this output; `None` for GPIO, and for a load without a relay.
-    pub fn bus_of(&self, output: Output) -> Option<usize> {
-        let relay = self.relays.iter().find(|relay| relay.output == output)?;
-        match relay.at {
-            RelayAt::Coil { device, .. } => self.devices.get(device).map(|device| device.bus),
-            RelayAt::Gpio { .. } => None,
-        }
     }
 }

@@ -7,8 +7,9 @@ use sunkeep_core::{Plan, Settings};
 use sunkeep_models::time::Zone;
 
 use crate::clock::Now;
-use crate::config::{Place, Relay, Term, Wiring};
+use crate::config::{GpioDriver, Place, Relay, Term, Wiring};
 use crate::driver::{Channel, DeviceId, Event, Output};
+use crate::totals::Totals;
 use crate::view::DeviceHealth;
 
 /// The last value of every channel and contact.
@@ -17,6 +18,7 @@ pub struct Readings {
     channels: Vec<Option<Reading>>,
     /// Whether the coil of each output is energised, in the order of the relays.
     coils: Vec<(Output, Option<Reading>)>,
+    totals: Totals,
     health: Vec<DeviceHealth>,
     published: Arc<Vec<DeviceHealth>>,
 }
@@ -24,18 +26,22 @@ pub struct Readings {
 impl Readings {
     /// Nothing was read yet.
     pub fn new(wiring: &Wiring) -> Self {
-        let health: Vec<_> = wiring
-            .devices
-            .iter()
-            .map(|device| DeviceHealth {
-                name: device.name.clone(),
-                model: device.model.name.clone(),
-                answers: None,
-                why: String::new(),
-            })
-            .collect();
+        let unasked =
+            |name: String, model: String| DeviceHealth { name, model, answers: None, why: String::new() };
+        let devices = wiring.devices.iter();
+        let mut health: Vec<_> =
+            devices.map(|device| unasked(device.name.clone(), device.model.name.clone())).collect();
+        // The board has the number after them.
+        if let Some(gpio) = wiring.gpio.as_ref().filter(|_| wiring.board().is_some()) {
+            let model = match gpio.driver {
+                GpioDriver::Rppal => "the header's lines".into(),
+                GpioDriver::Chardev => format!("lines of {}", gpio.chip),
+            };
+            health.push(unasked("gpio".into(), model));
+        }
         Self {
             channels: vec![None; wiring.channels.len()],
+            totals: Totals::new(wiring),
             coils: wiring.relays.iter().map(|relay| (relay.output, None)).collect(),
             published: Arc::new(health.clone()),
             health,
@@ -58,6 +64,7 @@ impl Readings {
                     *place = Some(Reading { value: f64::from(value as f32), at });
                 }
             }
+            Event::Counted { counter, pulses } => self.totals.count(counter, pulses),
             Event::Contact { output, energised, at } => {
                 if let Some((_, coil)) = self.coils.iter_mut().find(|(known, _)| *known == output) {
                     *coil = energised.map(|energised| Reading { value: f64::from(u8::from(energised)), at });
@@ -94,6 +101,11 @@ impl Readings {
     /// Health of every device.
     pub fn health(&self) -> Arc<Vec<DeviceHealth>> {
         Arc::clone(&self.published)
+    }
+
+    /// Totals of the pulse meters.
+    pub fn totals(&mut self) -> &mut Totals {
+        &mut self.totals
     }
 
     /// Whether the coil of this output is known to be energised.

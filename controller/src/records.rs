@@ -2,14 +2,16 @@
 //!
 //! How it is stored is the journal's; a hub whose journal cannot be opened runs on without one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use sunkeep_core::evidence::{EndedSlot, History};
 use sunkeep_core::image::ProcessImage;
 use sunkeep_core::{Decision, Settings, State};
 use sunkeep_models::quantity::Seconds;
-use sunkeep_models::time::Uptime;
+use sunkeep_models::time::{Slot, Uptime};
 
 use crate::clock::Now;
 use crate::config;
@@ -39,6 +41,52 @@ pub struct Memory {
     pub history: History,
     /// The last two days.
     pub past: Vec<Point>,
+    /// Pulses of each meter, by name.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Goes on trying to open a journal, on a thread of its own: a disk that is ill may take long to say so.
+#[derive(Debug)]
+pub struct Reopening {
+    home: Arc<config::Home>,
+    tried: Option<Uptime>,
+    opening: Option<mpsc::Receiver<Result<(Records, Memory), JournalError>>>,
+}
+
+/// Time between two tries to open a journal.
+const TRY_AGAIN: Seconds = Seconds(30.0);
+
+impl Reopening {
+    /// The first try comes a while after the start, which has tried already.
+    pub fn new(home: Arc<config::Home>) -> Self {
+        Self { home, tried: None, opening: None }
+    }
+
+    /// The journal, once one could be opened.
+    pub fn poll(&mut self, now: Uptime) -> Option<(Records, Memory)> {
+        if let Some(opening) = &self.opening {
+            match opening.try_recv() {
+                Ok(Ok(opened)) => {
+                    self.opening = None;
+                    return Some(opened);
+                }
+                Err(mpsc::TryRecvError::Empty) => return None,
+                Ok(Err(_)) | Err(mpsc::TryRecvError::Disconnected) => self.opening = None,
+            }
+        }
+        if now.since(*self.tried.get_or_insert(now)) >= TRY_AGAIN {
+            self.tried = Some(now);
+            let (home, (result, opening)) = (Arc::clone(&self.home), mpsc::sync_channel(1));
+            let open = move || {
+                // Nobody listens any more when the hub is stopping.
+                let _ = result.send(Records::open(&home.journal, &home.settings, &home.text));
+            };
+            // A thread that cannot be started is a failed try.
+            self.opening =
+                std::thread::Builder::new().name("journal open".into()).spawn(open).ok().map(|_| opening);
+        }
+        None
+    }
 }
 
 impl Records {
@@ -53,9 +101,10 @@ impl Records {
         journal.keep_settings(settings, text);
         tell(journal.path(), &recovered);
         let memory = Memory {
-            last: recovered.last,
-            history: history(&recovered.slots),
+            history: history(&recovered),
             past: past(&recovered.minutes),
+            last: recovered.last,
+            counters: recovered.counters,
         };
         Ok((Self { journal, recorder, minute: Minute::default() }, memory))
     }
@@ -77,6 +126,13 @@ impl Records {
             total: ended.total,
             sun: ended.sun,
         });
+    }
+
+    /// Writes down totals of pulse meters: name and pulses.
+    pub fn counters<'a>(&self, totals: impl Iterator<Item = (&'a str, u64)>) {
+        for (name, pulses) in totals {
+            self.recorder.counter(name, pulses);
+        }
     }
 
     /// What is wrong with the journal, if anything is.
@@ -120,9 +176,11 @@ impl Memory {
     }
 }
 
-fn history(slots: &[SlotPoint]) -> History {
+/// Slots after the last cycle were written while the clock was wrong, and do not count.
+fn history(recovered: &Recovered) -> History {
     let mut history = History::default();
-    for point in slots {
+    let last = recovered.last.as_ref().and_then(|last| last.wall).map(|wall| Slot::of(wall.unix));
+    for point in recovered.slots.iter().filter(|point| last.is_none_or(|last| point.slot <= last)) {
         for (tier, mean) in history.tiers.iter_mut().zip(point.tiers) {
             tier.record(point.slot, mean);
         }

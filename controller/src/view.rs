@@ -29,6 +29,8 @@ pub struct View {
     pub past: Arc<Vec<Point>>,
     /// Every device.
     pub devices: Arc<Vec<DeviceHealth>>,
+    /// Every pulse meter.
+    pub meters: Arc<Vec<Meter>>,
     /// What is wrong with the hub itself, in sentences; empty when all is well.
     pub faults: Arc<Vec<String>>,
     /// Counts since the hub was started.
@@ -68,6 +70,15 @@ pub struct Point {
     pub sun: Option<f32>,
     /// Power of all loads, W.
     pub load: Option<f32>,
+}
+
+/// A pulse meter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Meter {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Energy counted since it was first connected, Wh.
+    pub wh: f64,
 }
 
 /// Whether a device answers.

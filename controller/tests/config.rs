@@ -5,6 +5,7 @@
 
 use proptest::prelude::*;
 use sunkeep::config::{Home, Place, RelayAt};
+use sunkeep::gpio::Bias;
 use sunkeep_core::settings::Tier;
 
 const EXAMPLE: &str = include_str!("../hub.example.toml");
@@ -48,6 +49,61 @@ fn a_percentage_becomes_a_ratio_and_watts_stay_watts() {
     assert!((factor(Place::Sun) - 1.0).abs() < 1e-12);
 }
 
+/// The pump on a GPIO line, and a meter that gives pulses.
+const LINES: &str = r#"relay = { gpio = 22, wiring = "normally_open", hub_dead = "releases" }
+[gpio]
+driver = "chardev"
+[[pulse]]
+name = "main"
+line = 5
+wh_per_pulse = 1
+"#;
+
+fn with_lines(line: &str, instead: &str) -> String {
+    assert!(line.is_empty() || LINES.matches(line).count() == 1, "{line:?} does not stand exactly once");
+    let pump = "relay = { device = \"relays\", coil = 3, wiring = \"normally_open\", hub_dead = \"keeps\" }";
+    with(pump, &if line.is_empty() { LINES.into() } else { LINES.replace(line, instead) })
+}
+
+#[test]
+fn lines_of_the_board_are_wired_with_what_meters_usually_want() {
+    let home = Home::parse("hub.toml", &with_lines("", "")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(home.wiring.relays[3].at, RelayAt::Gpio { line: 22, active_low: false });
+    assert_eq!(home.wiring.gpio.as_ref().map(|gpio| gpio.chip.as_str()), Some("/dev/gpiochip0"));
+    let pulse = &home.wiring.pulses[0];
+    assert_eq!((pulse.active_low, pulse.bias, pulse.debounce.as_millis()), (true, Bias::Up, 20));
+}
+
+#[test]
+fn lines_that_cannot_be_are_refused() {
+    let second =
+        |line: u32| format!("wh_per_pulse = 1\n[[pulse]]\nname = \"yard\"\nline = {line}\nwh_per_pulse = 1");
+    let rows = [
+        ("gpio = 22", "gpio = 5", "line 5 is a [[pulse]] input"),
+        ("wh_per_pulse = 1", "wh_per_pulse = 0", "wh_per_pulse is 0, expected 0.0001 to 100000"),
+        (
+            "wh_per_pulse = 1",
+            "wh_per_pulse = 1\ndebounce_ms = 1001",
+            "debounce_ms is 1001, expected at most 1000",
+        ),
+        ("wh_per_pulse = 1", "wh_per_pulse = 1\nbias = \"left\"", "bias: unknown variant `left`"),
+        ("wh_per_pulse = 1", &second(5), "another [[pulse]] has line 5"),
+        ("wh_per_pulse = 1", &second(6).replace("yard", "main"), "a second pulse is named \"main\""),
+        ("[gpio]\ndriver = \"chardev\"", "", "needs a [gpio] table"),
+        ("\"chardev\"", "\"rppal\"\nchip = \"/dev/gpiochip1\"", "rppal has lines of the header only"),
+        ("gpio = 22", "device = \"relays\", coil = 3, active_low = true", "active_low is for a gpio relay"),
+    ];
+    for (line, instead, expected) in rows {
+        let refused = refusal(&with_lines(line, instead));
+        assert!(refused.contains(expected), "{instead}: {refused}");
+    }
+    let twice = with_lines("", "").replace(
+        "relay = { device = \"relays\", coil = 2, wiring = \"normally_open\", hub_dead = \"keeps\" }",
+        "relay = { gpio = 22, active_low = true, wiring = \"normally_open\", hub_dead = \"releases\" }",
+    );
+    assert!(refusal(&twice).contains("another load has the same relay"), "{}", refusal(&twice));
+}
+
 /// Each row: a line of the example, what stands there instead, and what the refusal must say.
 #[test]
 fn what_cannot_be_is_refused_with_its_line_and_reason() {
@@ -56,7 +112,7 @@ fn what_cannot_be_is_refused_with_its_line_and_reason() {
         ("capacity_ah = 200", "capacity_ah = nan", "capacity_ah is NaN, expected 0.1 to 100000"),
         ("capacity_ah = 200", "capacity = 200", "unknown field `capacity`"),
         ("cells = 4 ", "cells = 0 ", "cells is 0, expected 1 to 400 in series"),
-        ("chemistry = \"lfp\" ", "chemistry = \"nickel\" ", "unknown variant `nickel`"),
+        ("chemistry = \"lfp\" ", "chemistry = \"nickel\" ", "chemistry: unknown variant `nickel`"),
         ("timezone = \"Africa/Nairobi\"", "timezone = \"Nairobi\"", "no time zone is called \"Nairobi\""),
         ("longitude = 34.88", "", "latitude and longitude belong together"),
         ("latitude = -1.0", "latitude = 95", "latitude is 95, expected -90 to 90"),
@@ -139,7 +195,7 @@ fn a_gpio_relay_needs_the_gpio_table() {
     );
     assert!(refusal(&text).contains("needs a [gpio] table"));
     let home = Home::parse("hub.toml", &format!("{text}\n[gpio]\ndriver = \"chardev\"\n"));
-    assert!(matches!(home.expect("is a home").wiring.relays[3].at, RelayAt::Gpio { line: 17 }));
+    assert!(matches!(home.expect("is a home").wiring.relays[3].at, RelayAt::Gpio { line: 17, .. }));
 }
 
 #[test]

@@ -2,86 +2,39 @@
 //! board: what runs here is everything above them.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
-use std::collections::BTreeMap;
+mod board;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sunkeep::driver::{Channel, DeviceId, Driver, Event, Output};
+use board::{InMemory, pulses};
+use sunkeep::driver::{Channel, Counter, DeviceId, Driver, Event, Output};
 use sunkeep::gpio::{
-    Bias, CharacterDevice, Edge, Edges, GpioBank, GpioError, GpioRelay, GpioSettings, Lines, PulseInput,
-    RaspberryHeader,
+    Bias, CharacterDevice, Edges, GpioBank, GpioError, GpioRelay, GpioSettings, PulseInput, RaspberryHeader,
 };
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
 
-#[derive(Default)]
-struct Board {
-    edges: BTreeMap<u32, Edges>,
-    levels: BTreeMap<u32, bool>,
-    /// Every level that was ever set.
-    set: Vec<(u32, bool)>,
-    unplugged: bool,
-    stuck: bool,
+/// A driver on lines in memory.
+fn bank(settings: GpioSettings, lines: &InMemory) -> GpioBank<InMemory> {
+    let lines = lines.clone();
+    GpioBank::new(settings, move |_: &_| Ok(lines.clone())).unwrap()
 }
 
-#[derive(Clone, Default)]
-struct InMemory(Arc<Mutex<Board>>);
-
-impl InMemory {
-    fn board(&self) -> std::sync::MutexGuard<'_, Board> {
-        self.0.lock().unwrap()
-    }
-
-    fn working(&self) -> Result<std::sync::MutexGuard<'_, Board>, GpioError> {
-        let board = self.board();
-        if board.unplugged {
-            return Err(GpioError::Line { place: "chip".into(), problem: "gone".into() });
-        }
-        Ok(board)
-    }
-}
-
-impl Lines for InMemory {
-    fn take_edges(&mut self, line: u32) -> Result<Edges, GpioError> {
-        Ok(self.working()?.edges.remove(&line).unwrap_or_default())
-    }
-
-    fn level(&mut self, line: u32) -> Result<bool, GpioError> {
-        Ok(self.working()?.levels[&line])
-    }
-
-    fn set_level(&mut self, line: u32, high: bool) -> Result<(), GpioError> {
-        let mut board = self.working()?;
-        board.set.push((line, high));
-        if !board.stuck {
-            board.levels.insert(line, high);
-        }
-        Ok(())
-    }
-}
-
-fn input(line: u32, restored: f64) -> PulseInput {
+fn input(line: u32) -> PulseInput {
     PulseInput {
         line,
         active_low: true,
         bias: Bias::Up,
         debounce: Duration::from_millis(5),
         per_pulse: 1.0,
-        total: Channel(line as u16),
-        rate: Some(Channel(100 + line as u16)),
-        restored,
+        counter: Counter(line as u16),
+        rate: Channel(100 + line as u16),
     }
 }
 
 fn settings(inputs: Vec<PulseInput>, relays: Vec<GpioRelay>) -> GpioSettings {
     GpioSettings { name: "board".into(), device: DeviceId(4), inputs, relays, period: Seconds(1.0) }
-}
-
-fn pulses(at: impl IntoIterator<Item = u64>) -> Edges {
-    let edge = |ms, high| Edge { at: Duration::from_millis(ms), high };
-    let edges = at.into_iter().flat_map(|ms| [edge(ms, false), edge(ms + 30, true)]);
-    Edges { edges: edges.collect(), lost: 0 }
 }
 
 fn measured(events: &[Event], wanted: u16) -> Option<f64> {
@@ -91,30 +44,60 @@ fn measured(events: &[Event], wanted: u16) -> Option<f64> {
     })
 }
 
+fn counted(events: &[Event], wanted: u16) -> Option<u64> {
+    events.iter().find_map(|event| match event {
+        Event::Counted { counter, pulses } if counter.0 == wanted => Some(*pulses),
+        _ => None,
+    })
+}
+
 #[tokio::test]
-async fn eight_inputs_count_and_a_total_survives_a_restart() {
+async fn eight_inputs_count() {
     let lines = InMemory::default();
-    let inputs = (0..8).map(|line| input(line, 1000.0)).collect();
-    let mut bank = GpioBank::new(settings(inputs, vec![]), lines.clone()).unwrap();
+    let mut bank = bank(settings((0..8).map(input).collect(), vec![]), &lines);
     let first = bank.next(Uptime(0)).await.unwrap();
-    assert_eq!((0..8).map(|line| measured(&first, line)).collect::<Vec<_>>(), [Some(1000.0); 8]);
+    assert_eq!((0..8).map(|line| counted(&first, line)).collect::<Vec<_>>(), [Some(0); 8]);
     assert!(bank.next(Uptime(500)).await.is_none(), "once a period");
     for line in 0..8_u32 {
         // Input n gives n pulses, one a second.
         lines.board().edges.insert(line, pulses((0..u64::from(line)).map(|second| second * 1000)));
     }
     let second = bank.next(Uptime(8000)).await.unwrap();
-    assert_eq!(measured(&second, 0), None, "nothing new");
+    assert_eq!(counted(&second, 0), None, "nothing new");
     for line in 1..8_u16 {
-        assert_eq!(measured(&second, line), Some(1000.0 + f64::from(line)));
+        assert_eq!(counted(&second, line), Some(u64::from(line)));
     }
     // One watt-hour a second is 3600 W.
     assert_eq!((measured(&second, 101), measured(&second, 102)), (None, Some(3600.0)));
+}
 
-    let total = measured(&second, 7).unwrap();
-    let mut again = GpioBank::new(settings(vec![input(7, total)], vec![]), lines.clone()).unwrap();
-    lines.board().edges.insert(7, pulses([60_000]));
-    assert_eq!(measured(&again.next(Uptime(0)).await.unwrap(), 7), Some(1008.0));
+#[tokio::test]
+async fn lines_that_cannot_be_had_are_asked_for_again_and_kept_from_then_on() {
+    let lines = InMemory::default();
+    let (held, mut tries) = (lines.clone(), 0);
+    let mut bank = GpioBank::new(settings(vec![input(1)], vec![]), move |_: &_| {
+        tries += 1;
+        if tries < 3 {
+            return Err(GpioError::Line { place: "chip".into(), problem: "busy".into() });
+        }
+        assert_eq!(tries, 3, "lines that are held are not taken again");
+        Ok(held.clone())
+    })
+    .unwrap();
+    let mut said = Vec::new();
+    for second in 0..40 {
+        if second == 30 {
+            lines.board().unplugged = true;
+        }
+        for event in bank.next(Uptime::from_seconds(second)).await.unwrap_or_default() {
+            match event {
+                Event::Silent { .. } => said.push((second, "silent")),
+                Event::Answers(_) => said.push((second, "answers")),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(said, [(0, "silent"), (20, "answers"), (30, "silent")]);
 }
 
 #[tokio::test]
@@ -125,7 +108,7 @@ async fn starting_up_writes_nothing_and_a_write_is_read_back() {
         GpioRelay { output: Output(0), line: 20, active_low: true },
         GpioRelay { output: Output(1), line: 21, active_low: false },
     ];
-    let mut bank = GpioBank::new(settings(vec![], relays), lines.clone()).unwrap();
+    let mut bank = bank(settings(vec![], relays), &lines);
     let events = bank.next(Uptime(0)).await.unwrap();
     let contact =
         |output, energised, at| Event::Contact { output: Output(output), energised, at: Uptime(at) };
@@ -148,7 +131,7 @@ async fn lines_that_fail_are_said_once_and_their_contacts_are_unknown() {
     let lines = InMemory::default();
     lines.board().levels = [(20, true)].into();
     let relays = vec![GpioRelay { output: Output(0), line: 20, active_low: false }];
-    let mut bank = GpioBank::new(settings(vec![input(1, 0.0)], relays), lines.clone()).unwrap();
+    let mut bank = bank(settings(vec![input(1)], relays), &lines);
     bank.next(Uptime(0)).await;
     lines.board().unplugged = true;
     let mut events = bank.write(Output(0), false, Uptime(500)).await;
@@ -165,7 +148,7 @@ async fn lines_that_fail_are_said_once_and_their_contacts_are_unknown() {
 #[tokio::test]
 async fn lost_edges_are_said_once() {
     let lines = InMemory::default();
-    let mut bank = GpioBank::new(settings(vec![input(1, 0.0)], vec![]), lines.clone()).unwrap();
+    let mut bank = bank(settings(vec![input(1)], vec![]), &lines);
     let mut doubts = 0;
     for second in 0..5 {
         lines.board().edges.insert(1, Edges { lost: 3, ..pulses([second * 1000]) });
@@ -179,25 +162,21 @@ async fn lost_edges_are_said_once() {
 fn settings_that_cannot_be_are_refused() {
     let relay = GpioRelay { output: Output(0), line: 1, active_low: false };
     let cases = [
-        (settings((0..9).map(|line| input(line, 0.0)).collect(), vec![]), "9 pulse inputs"),
-        (settings(vec![input(1, 0.0)], vec![relay]), "line 1 is used twice"),
-        (settings(vec![PulseInput { per_pulse: 0.0, ..input(1, 0.0) }], vec![]), "0 a pulse"),
-        (settings(vec![input(1, f64::NAN)], vec![]), "a total of NaN"),
-        (
-            settings(vec![PulseInput { debounce: Duration::from_secs(2), ..input(1, 0.0) }], vec![]),
-            "debounce 2s",
-        ),
+        (settings((0..9).map(input).collect(), vec![]), "9 pulse inputs"),
+        (settings(vec![input(1)], vec![relay]), "line 1 is used twice"),
+        (settings(vec![PulseInput { per_pulse: 0.0, ..input(1) }], vec![]), "0 a pulse"),
+        (settings(vec![PulseInput { debounce: Duration::from_secs(2), ..input(1) }], vec![]), "debounce 2s"),
         (GpioSettings { period: Seconds(0.0), ..settings(vec![], vec![relay]) }, "a period of 0 s"),
     ];
     for (settings, expected) in cases {
-        let error = GpioBank::new(settings, InMemory::default()).err().unwrap().to_string();
+        let error = GpioBank::new(settings, |_: &_| Ok(InMemory::default())).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
 
 #[test]
 fn where_there_is_no_gpio_the_error_says_what_was_found_and_what_to_try() {
-    let settings = settings(vec![input(1, 0.0)], vec![]);
+    let settings = settings(vec![input(1)], vec![]);
     let error = CharacterDevice::open(Path::new("/dev/gpiochip99"), &settings).err().unwrap().to_string();
     assert!(error.starts_with("/dev/gpiochip99: there is no such device"), "{error}");
     let model = std::fs::read_to_string("/proc/device-tree/model").unwrap_or_default();

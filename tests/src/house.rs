@@ -114,10 +114,6 @@ impl House {
     /// Pulls a bus out. The link to a serial line goes with it, as udev's does: the system gives the number of
     /// a closed pseudo-terminal to the next who asks, and that may be another test.
     pub fn unplug(&self, bus: &str) {
-        let link = self.dir().join(bus);
-        if link.is_symlink() {
-            std::fs::remove_file(link).expect("a link of this test");
-        }
         assert!(self.home.unplug(bus), "no bus {bus}");
     }
 
@@ -206,7 +202,8 @@ pub fn set(table: &mut toml::Table, section: &str, key: &str, value: impl Into<t
 /// Adds an entry to a list of tables.
 pub fn add(table: &mut toml::Table, list: &str, text: &str) {
     let entry: toml::Table = text.parse().expect("TOML");
-    table[list].as_array_mut().expect("a list").push(entry.into());
+    let list = table.entry(list).or_insert_with(|| Vec::<toml::Value>::new().into());
+    list.as_array_mut().expect("a list").push(entry.into());
 }
 
 impl Drop for House {

@@ -27,6 +27,19 @@ pub struct History {
     pub sun: SlotHistory,
 }
 
+impl History {
+    /// Adds what a more recent history knows.
+    pub fn absorb(&mut self, recent: &Self) {
+        let pairs = self.tiers.iter_mut().zip(&recent.tiers);
+        let others = [(&mut self.total, &recent.total), (&mut self.sun, &recent.sun)];
+        for (known, recent) in pairs.chain(others) {
+            for (slot, mean) in recent.iter() {
+                known.record(slot, mean);
+            }
+        }
+    }
+}
+
 /// Collects readings into slots.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -112,8 +125,12 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [Ev
     let mut tiers = [Evidence::Measured(0.0); 3];
     for (number, load) in settings.loads.iter().enumerate() {
         let tier = &mut tiers[load.tier.place().min(2)];
-        let on = decision.loads[number].on;
-        let watts = fresh(image.loads.get(number).and_then(|readings| readings.power)).unwrap_or(if on {
+        let readings = image.loads.get(number);
+        // Cut off by the hub, by its relay's own doing, or by hardware between.
+        let cut =
+            fresh(readings.and_then(|readings| readings.supplied)).is_some_and(|supplied| supplied < 0.5);
+        let on = decision.loads[number].on && !cut;
+        let watts = fresh(readings.and_then(|readings| readings.power)).unwrap_or(if on {
             load.nominal.0 * share
         } else {
             0.0

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use sunkeep_core::settings::Tier;
 
 use super::{CliError, ConfigFile};
-use crate::buses;
+use crate::buses::{self, WiringError};
 use crate::config::Home;
 
 /// Validate a configuration and ask every device once.
@@ -35,11 +35,15 @@ impl Check {
             return Ok(ExitCode::SUCCESS);
         }
         let mut all_well = true;
-        for (_, mut bus) in buses::modbus(&home.wiring)? {
+        for (_, mut bus) in buses::modbus(&home.wiring).map_err(WiringError::from)? {
             for report in bus.probe().await {
                 all_well &= report.ok;
                 println!("{report}");
             }
+        }
+        if let Some(report) = buses::probe_lines(&home.wiring).map_err(WiringError::from)? {
+            all_well &= report.ok;
+            println!("{report}");
         }
         Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

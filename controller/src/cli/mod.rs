@@ -36,9 +36,9 @@ pub enum CliError {
     /// The configuration was refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A bus cannot be driven as described.
+    /// A bus or the board's lines cannot be driven as described.
     #[error(transparent)]
-    Bus(#[from] crate::modbus::BusError),
+    Wiring(#[from] crate::buses::WiringError),
     /// The panels cannot stand where they are said to.
     #[error("[site] and [panels]: {0}")]
     Sun(#[from] sunkeep_models::sun::SunError),

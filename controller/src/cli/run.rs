@@ -4,22 +4,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sunkeep_core::image::Request;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::{CliError, ConfigFile};
-use crate::bus_task::BusTask;
+use crate::buses::Buses;
 use crate::clock::{Clock, Now, SystemClock};
-use crate::config::Home;
-use crate::driver::Output;
-use crate::faults::Fault;
+use crate::config::{self, Home};
 use crate::forecasts::{Forecasting, sun_forecaster};
 use crate::hub::{Hub, Parts, Patience};
 use crate::lockstep::Lockstep;
+use crate::page;
 use crate::records::{Memory, Records};
+use crate::view::View;
 use crate::watchdog::Watchdog;
-use crate::{buses, page};
 
 /// Reports of buses that may wait for the cycle.
 const MOST_REPORTS: usize = 256;
@@ -27,6 +28,8 @@ const MOST_REPORTS: usize = 256;
 const MOST_ASKS: usize = 16;
 /// How long the first cycle waits to see all relays.
 const RELAYS_WITHIN: Duration = Duration::from_secs(3);
+/// Time between two tries to serve the page.
+const PAGE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Run the hub of a home until it is told to stop.
 #[derive(Debug, clap::Args)]
@@ -91,9 +94,8 @@ async fn in_step(hub: &mut Hub, address: &str, stop: &mut Stop) -> Result<(), Cl
     if let Some(now) = last {
         hub.stop(now).await;
     }
-    let summary = serde_json::json!({ "counts": hub.counts() });
     // The simulation may be gone already when a person stopped the hub.
-    if let Err(error) = lockstep.summary(&summary).await {
+    if let Err(error) = lockstep.summary(&hub.summary()).await {
         tracing::debug!("{error}");
     }
     Ok(())
@@ -102,64 +104,58 @@ async fn in_step(hub: &mut Hub, address: &str, stop: &mut Stop) -> Result<(), Cl
 /// Builds the hub of a home and starts what runs beside it.
 async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
     let (reporter, reports) = mpsc::channel(MOST_REPORTS);
-    let mut tasks = Vec::new();
-    let mut task_of: Vec<(Output, usize)> = Vec::new();
-    for (bus, driver) in buses::modbus(&home.wiring)? {
-        let number = tasks.len();
-        tasks.push(BusTask::start(driver, number, reporter.clone()));
-        let on_bus = home.wiring.relays.iter().filter(|relay| home.wiring.bus_of(relay.output) == Some(bus));
-        task_of.extend(on_bus.map(|relay| (relay.output, number)));
-    }
+    let buses = Buses::start(&home.wiring, &reporter)?;
     let settings = Arc::new(home.settings.clone());
     let forecasting = Forecasting::start(settings, home.zone.clone(), sun_forecaster(home)?)
         .map_err(|source| CliError::System { what: "cannot start the forecasting thread".into(), source })?;
-    let (records, memory, unopened) = match Records::open(&home.journal, &home.settings, &home.text) {
-        Ok((records, memory)) => (Some(records), memory, None),
-        Err(error) => (None, Memory::default(), Some(format!("There is no journal: {error}."))),
+    let (records, memory) = match Records::open(&home.journal, &home.settings, &home.text) {
+        Ok((records, memory)) => (Ok(records), memory),
+        Err(error) => (Err(format!("There is no journal: {error}.")), Memory::default()),
     };
     let (ask, asks) = mpsc::channel(MOST_ASKS);
     let (view, watch) = watch::channel(None);
-    let mut hub = Hub::new(Parts {
+    let page_fault = serve_page(home.page.clone(), watch, ask).await;
+    Ok(Hub::new(Parts {
         home: Arc::clone(home),
-        tasks,
-        task_of,
+        buses,
         reports,
         memory,
         records,
         forecasting,
         asks,
         view,
+        page_fault,
         watchdog: Watchdog::open(home.watchdog.as_deref()),
-    });
-    if unopened.is_some() {
-        hub.faults().set(Fault::Journal, unopened);
-    }
-    serve_page(home, &mut hub, watch, ask).await;
-    Ok(hub)
+    }))
 }
 
-/// Serves the page; a hub without one still keeps the lights on.
+/// Serves the page, and tries again while it cannot; a hub without one still keeps the lights on. Returns
+/// where it says why it cannot.
 async fn serve_page(
-    home: &Home,
-    hub: &mut Hub,
-    watch: watch::Receiver<Option<Arc<crate::view::View>>>,
-    ask: mpsc::Sender<sunkeep_core::image::Request>,
-) {
-    match tokio::net::TcpListener::bind(home.page.listen).await {
-        Ok(listener) => {
-            tracing::info!("page at http://{}", home.page.listen);
-            let page = home.page.clone();
-            tokio::spawn(async move {
-                if let Err(error) = page::serve(listener, page, watch, ask).await {
-                    tracing::error!("the page has ended: {error}");
+    page: config::Page,
+    view: watch::Receiver<Option<Arc<View>>>,
+    ask: mpsc::Sender<Request>,
+) -> watch::Receiver<Option<String>> {
+    let (fault, faults) = watch::channel(None);
+    let mut listener = TcpListener::bind(page.listen).await;
+    tokio::spawn(async move {
+        let mut tries = tokio::time::interval(PAGE_AGAIN);
+        loop {
+            let error = match listener {
+                Ok(listener) => {
+                    fault.send_replace(None);
+                    tracing::info!("page at http://{}", page.listen);
+                    page::serve(listener, page.clone(), view.clone(), ask.clone()).await.err()
                 }
-            });
+                Err(error) => Some(error),
+            };
+            let why = error.map_or_else(|| "its server has ended".into(), |error| error.to_string());
+            fault.send_replace(Some(format!("The page cannot be served at {}: {why}.", page.listen)));
+            tries.tick().await;
+            listener = TcpListener::bind(page.listen).await;
         }
-        Err(error) => {
-            let sentence = format!("The page cannot be served at {}: {error}.", home.page.listen);
-            hub.faults().set(Fault::Page, Some(sentence));
-        }
-    }
+    });
+    faults
 }
 
 /// The signals that end a run.

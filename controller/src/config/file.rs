@@ -9,6 +9,7 @@ use sunkeep_models::battery::{Chemistry, ReportedBy};
 use toml::Spanned;
 
 use crate::device_file::Parity;
+use crate::gpio::Bias;
 
 /// A whole file.
 #[derive(Debug, Deserialize)]
@@ -160,7 +161,7 @@ pub(super) struct DeviceTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct GpioTable {
     pub(super) driver: GpioDriver,
-    pub(super) chip: Option<String>,
+    pub(super) chip: Option<Spanned<String>>,
 }
 
 /// Which kernel interface switches GPIO lines.
@@ -179,6 +180,9 @@ pub(super) struct PulseTable {
     pub(super) name: String,
     pub(super) line: u32,
     pub(super) wh_per_pulse: Spanned<f64>,
+    #[serde(default = "yes")]
+    pub(super) active_low: bool,
+    pub(super) bias: Option<Bias>,
     pub(super) debounce_ms: Option<Spanned<u64>>,
 }
 
@@ -204,6 +208,8 @@ pub(super) struct RelayTable {
     pub(super) device: Option<String>,
     pub(super) coil: Option<u16>,
     pub(super) gpio: Option<u32>,
+    #[serde(default)]
+    pub(super) active_low: bool,
     pub(super) wiring: ContactWiring,
     pub(super) hub_dead: HubDead,
     #[serde(default)]
@@ -255,6 +261,10 @@ impl Default for PageTable {
     fn default() -> Self {
         Self { listen: default_listen(), pin: None }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_listen() -> Spanned<String> {

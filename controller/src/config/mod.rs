@@ -1,9 +1,10 @@
 //! The configuration of a home: one commented TOML file, read whole or refused whole.
 //!
-//! `file` is the file as written, `resolve` makes [`Settings`] for the decision core of it, `wiring` makes
+//! `file` is the file as written, `resolve` makes [`Settings`] for the decision core of it, `connect` makes
 //! [`Wiring`] for the shell. Nothing is repaired: every refusal names its line, what stands there and what
 //! was expected.
 
+mod connect;
 mod file;
 mod resolve;
 mod wiring;
@@ -147,7 +148,9 @@ impl Home {
             Ok(written) if resolve::too_long(&written, &mut problems) => None,
             Ok(written) => resolve::home(&written, text, &mut problems)?,
             Err(error) => {
-                problems.at(&error.span().unwrap_or_default(), error.message().to_owned());
+                let span = error.span().unwrap_or_default();
+                let key = key_before(text, span.start).map_or_else(String::new, |key| format!("{key}: "));
+                problems.at(&span, format!("{key}{}", error.message()));
                 None
             }
         };
@@ -160,6 +163,13 @@ impl Home {
             }
         }
     }
+}
+
+/// The key whose value stands at this place, if a value does.
+fn key_before(text: &str, place: usize) -> Option<&str> {
+    let line = text.get(..place)?.rsplit('\n').next()?;
+    let before = line.trim_end().strip_suffix('=')?;
+    before.rsplit(['{', ',']).next().map(str::trim).filter(|key| !key.is_empty())
 }
 
 /// Collects what is wrong, so that one run tells all.

@@ -10,13 +10,13 @@ use sunkeep_models::quantity::{AmpHours, Amps, Celsius, Ohms, Seconds, StateOfCh
 use sunkeep_models::time::Zone;
 use toml::Spanned;
 
+use crate::gpio::MAX_INPUTS;
+
 use super::file::{BatteryTable, File, LimitsTable, LoadTable, ReserveTable, SiteTable};
-use super::{ConfigError, Home, Journal, Page, Panels, Problems, wiring};
+use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect};
 
 /// Most buses, devices and loads of a home.
 const MAX_THINGS: usize = 64;
-/// Most pulse inputs of a home.
-const MAX_PULSES: usize = 8;
 const DAY: f64 = 86_400.0;
 
 /// Resolves a file. `None` when something so basic is wrong that nothing can be made; all that is wrong is
@@ -30,7 +30,7 @@ pub(super) fn home(
     let place = place(&file.site, problems);
     let battery = battery(&file.battery, problems);
     let loads = loads(&file.loads, problems);
-    let wiring = wiring::wiring(file, problems)?;
+    let wiring = connect::wiring(file, problems)?;
     let overload = file.limits.overload_w.as_ref();
     let charge_by = file.battery.charge_by.unwrap_or(ReportedBy::VoltageGuess);
     let reported_uncertainty = problems.number_or(
@@ -103,7 +103,7 @@ pub(super) fn too_long(file: &File, problems: &mut Problems<'_>) -> bool {
         ("bus", file.buses.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
         ("device", file.devices.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
         ("load", file.loads.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
-        ("pulse", file.pulses.get(MAX_PULSES).map(Spanned::span), MAX_PULSES),
+        ("pulse", file.pulses.get(MAX_INPUTS).map(Spanned::span), MAX_INPUTS),
     ];
     let mut any = false;
     for (kind, span, most) in over {
@@ -289,7 +289,7 @@ fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load
     }
     let loads = tables.iter().map(|spanned| {
         let table = spanned.get_ref();
-        wiring::check_name("load", &table.name, &spanned.span(), problems);
+        connect::check_name("load", &table.name, &spanned.span(), problems);
         let nominal = problems.number("nominal_w", &table.nominal_w, 0.0, 1e6);
         // A critical load is worth switching gently; anything with a compressor wants minutes.
         let default_off = if table.tier == Tier::Critical { 30.0 } else { 60.0 };

@@ -2,8 +2,8 @@
 //!
 //! `Lines` is what a board offers: edges of inputs, levels of outputs. `raspberry` offers it through rppal,
 //! `character_device` through the kernel's GPIO character device, for boards that rppal does not know. `pulses`
-//! turns edges into totals and rates, `bank` is the driver. Nothing here stores a total: it goes out as a
-//! measured value and comes back through the settings.
+//! turns edges into counts and rates, `bank` is the driver. Nothing here stores a total: pulses are counted from
+//! the start of the driver, and whoever keeps totals adds them to what was there before.
 
 mod bank;
 mod character_device;
@@ -19,7 +19,7 @@ pub use bank::GpioBank;
 pub use character_device::CharacterDevice;
 pub use raspberry::RaspberryHeader;
 
-use crate::driver::{Channel, DeviceId, Output};
+use crate::driver::{Channel, Counter, DeviceId, Output};
 
 /// Most pulse counters of one board.
 pub const MAX_INPUTS: usize = 8;
@@ -61,11 +61,10 @@ pub enum GpioError {
 }
 
 /// Resistor of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bias {
     /// None of the board's own.
-    #[default]
     Off,
     /// To the supply: for a contact that closes to ground.
     Up,
@@ -86,12 +85,10 @@ pub struct PulseInput {
     pub debounce: Duration,
     /// What one pulse stands for, such as 1 Wh for a meter of 1000 impulses a kWh.
     pub per_pulse: f64,
-    /// Where the total goes, in the unit of `per_pulse`.
-    pub total: Channel,
+    /// Where the number of pulses goes.
+    pub counter: Counter,
     /// Where the mean rate goes, in units an hour: W for Wh.
-    pub rate: Option<Channel>,
-    /// The total when the hub was last on, from the journal.
-    pub restored: f64,
+    pub rate: Channel,
 }
 
 /// A relay on a line.
@@ -177,9 +174,6 @@ impl GpioSettings {
                     "line {line}: debounce {:?}; expected at most {most} ms",
                     input.debounce
                 ));
-            }
-            if !(input.restored.is_finite() && input.restored >= 0.0) {
-                return impossible(format!("line {line}: a total of {}; expected 0 or more", input.restored));
             }
         }
         let lines =

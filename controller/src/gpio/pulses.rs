@@ -1,4 +1,4 @@
-//! From edges of an input to a total and a mean rate. Pure.
+//! From edges of an input to a number of pulses and a mean rate. Pure.
 //!
 //! A pulse is an active level that lasts at least the debounce time, after the line was inactive for at least
 //! the debounce time. It is counted when that level ends.
@@ -20,8 +20,6 @@ pub(super) struct PulseCounter {
     active_low: bool,
     debounce: Duration,
     per_pulse: f64,
-    /// Total before the first pulse of this run.
-    restored: f64,
     pulses: u64,
     /// The level on the wire and since when; unknown before the first edge.
     wire: Option<(bool, Duration)>,
@@ -38,7 +36,6 @@ impl PulseCounter {
             active_low: input.active_low,
             debounce: input.debounce,
             per_pulse: input.per_pulse,
-            restored: input.restored,
             pulses: 0,
             wire: None,
             active: false,
@@ -79,9 +76,9 @@ impl PulseCounter {
         level.then_some(since)
     }
 
-    /// The total, in units of `per_pulse`.
-    pub(super) fn total(&self) -> f64 {
-        self.restored + self.pulses as f64 * self.per_pulse
+    /// Pulses so far.
+    pub(super) fn pulses(&self) -> u64 {
+        self.pulses
     }
 
     /// The mean rate at `now`, in units an hour; `None` before the second pulse.
@@ -97,7 +94,7 @@ impl PulseCounter {
 mod tests {
     use super::super::Bias;
     use super::*;
-    use crate::driver::Channel;
+    use crate::driver::{Channel, Counter};
     use proptest::prelude::*;
 
     fn counter(debounce_ms: u64) -> PulseCounter {
@@ -107,9 +104,8 @@ mod tests {
             bias: Bias::Up,
             debounce: Duration::from_millis(debounce_ms),
             per_pulse: 0.5,
-            total: Channel(0),
-            rate: None,
-            restored: 100.0,
+            counter: Counter(0),
+            rate: Channel(0),
         })
     }
 
@@ -118,15 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn clean_pulses_make_a_total_and_a_rate() {
+    fn clean_pulses_make_a_count_and_a_rate() {
         let mut counter = counter(10);
         let now = Uptime::from_seconds;
         assert_eq!(counter.take(&edges(&[(0, false), (50, true)]), now(1)), 1);
-        assert_eq!((counter.total(), counter.rate(now(1))), (100.5, None));
+        assert_eq!((counter.pulses(), counter.rate(now(1))), (1, None));
         // Two more at 2 s and 4 s: half a watt-hour every two seconds is 900 W.
         let more = edges(&[(2000, false), (2050, true), (4000, false), (4050, true)]);
         assert_eq!(counter.take(&more, now(5)), 2);
-        assert_eq!(counter.total(), 101.5);
+        assert_eq!(counter.pulses(), 3);
         assert!((counter.rate(now(5)).unwrap() - 900.0).abs() < 1e-9);
         // Two seconds without a pulse still allow 900 W, twenty allow 90 W, and so on down.
         assert!((counter.rate(now(7)).unwrap() - 900.0).abs() < 1e-9);

@@ -391,7 +391,6 @@ mod tests {
             issued: Slot(made as i64),
             made: Uptime(made),
             into_slot: Seconds(into),
-            image: Uptime(made),
             settings: SettingsDigest([1; 16]),
             slots: vec![PlannedSlot {
                 keep: [Some(StateOfCharge::clamped(0.5)); 4],
@@ -446,7 +445,6 @@ mod tests {
             issued: Slot(0),
             made: Uptime(0),
             into_slot: Seconds(0.0),
-            image: Uptime(0),
             settings: SettingsDigest([1; 16]),
             slots: vec![slot; MAX_SLOTS + 1],
         };

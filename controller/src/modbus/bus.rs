@@ -38,15 +38,6 @@ impl ModbusBus {
         })
     }
 
-    /// When the next transaction is due; it may lie in the past. `None` if there is nothing to do ever.
-    pub fn next_due(&self) -> Option<Uptime> {
-        let device = |device: &Device| {
-            let due = device.tasks.iter().map(|task| task.due).min()?;
-            Some(device.health.retry_at().map_or(due, |retry| retry.max(due)))
-        };
-        self.devices.iter().filter_map(device).min()
-    }
-
     /// The device and task whose turn it is.
     fn pick(&self, now: Uptime) -> Option<(usize, usize)> {
         let due = |(at, device): (usize, &Device)| Some((device.served, at, device.due(now)?));

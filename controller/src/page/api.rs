@@ -14,7 +14,7 @@ use sunkeep_core::explain;
 use sunkeep_models::time::SLOT_SECONDS;
 
 use super::api_fields::FIELDS;
-use super::routes::{OLD, Room};
+use super::room::{OLD, Room};
 use super::{night, shell, words};
 use crate::view::{Forecasts, POINT_MINUTES, View};
 
@@ -75,7 +75,7 @@ pub(super) async fn fields() -> Response {
 /// The document for this view.
 pub(super) fn document(view: &View, age: f64) -> Value {
     let (settings, image, decision) = (&view.settings, &view.image, &view.decision);
-    let fresh = |reading| words::fresh(settings, image, reading);
+    let fresh = |reading| image.fresh(settings, reading);
     let answer = night::answer(view);
     json!({
         "site": *view.site,
@@ -102,6 +102,7 @@ pub(super) fn document(view: &View, age: f64) -> Value {
         "past_minutes": POINT_MINUTES,
         "past": *view.past,
         "devices": *view.devices,
+        "meters": *view.meters,
         "faults": *view.faults,
         "counts": view.counts,
     })
@@ -120,7 +121,7 @@ fn loads(view: &View) -> Vec<Load<'_>> {
             for_s: image.now.since(decision.since).0,
             reason: decision.because.word(),
             sentence: explain::sentence(load, decision, words::clock(image)),
-            power_w: words::fresh(settings, image, image.loads.get(number).and_then(|load| load.power)),
+            power_w: image.fresh(settings, image.loads.get(number).and_then(|load| load.power)),
             nominal_w: load.nominal.0,
             switchable: load.switchable,
             confirmed: decision.confirmed,

@@ -61,6 +61,8 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
     ("devices[].model", "", "what it is"),
     ("devices[].answers", "", "whether it answers; null until it was asked"),
     ("devices[].why", "", "what went wrong where it does not"),
+    ("meters[].name", "", "name of the pulse meter in the configuration"),
+    ("meters[].wh", "Wh", "energy it has counted since it was first connected"),
     ("faults[]", "", "what is wrong with the hub itself, in sentences"),
     ("counts.cycles", "", "cycles since the hub was started"),
     ("counts.sheds", "", "loads shed since then"),

@@ -54,7 +54,7 @@ fn can_wish(load: &Load) -> bool {
 
 fn one(view: &View, number: usize, load: &Load, decision: &LoadDecision, access: Access) -> Markup {
     let measured = view.image.loads.get(number).and_then(|readings| readings.power);
-    let measured = words::fresh(&view.settings, &view.image, measured);
+    let measured = view.image.fresh(&view.settings, measured);
     let wish = can_wish(load) && access != Access::Looks;
     html! {
         div class="head" {

@@ -9,7 +9,7 @@ use sunkeep_models::quantity::Seconds;
 
 use super::access::Access;
 use super::night::{self, Answer, Tone};
-use super::routes::{OLD, Room};
+use super::room::{OLD, Room};
 use super::{loads, words};
 use crate::view::View;
 
@@ -138,7 +138,7 @@ fn alarms(view: &View) -> Markup {
 
 fn battery(view: &View) -> Markup {
     let (settings, image, charge) = (&view.settings, &view.image, view.decision.charge);
-    let fresh = |reading| words::fresh(settings, image, reading);
+    let fresh = |reading| image.fresh(settings, reading);
     let power = words::battery_power(settings, image);
     let on: Vec<bool> = view.decision.loads.iter().map(|load| load.on).collect();
     let (used, about) = words::load_power(settings, image, &on);
@@ -216,6 +216,9 @@ fn devices(view: &View) -> Markup {
                         }
                     }
                 }
+            }
+            @for meter in view.meters.iter() {
+                li { (meter.name) span class="model" { " meter, counted so far " } span class="state" { (words::energy(meter.wh)) } }
             }
         }
     }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::routes::held;
+use super::held::held;
 
 /// How long requests under way have when the page ends.
 const FAREWELL: Duration = Duration::from_secs(2);

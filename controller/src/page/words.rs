@@ -2,7 +2,6 @@
 
 use sunkeep_core::ProcessImage;
 use sunkeep_core::explain::Clock;
-use sunkeep_core::image::Reading;
 use sunkeep_core::settings::{Settings, Tier};
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::quantity::{Seconds, Watts};
@@ -20,26 +19,26 @@ pub(super) fn power(watts: f64) -> String {
     }
 }
 
+/// An amount of energy.
+pub(super) fn energy(wh: f64) -> String {
+    if wh.abs() < 1000.0 { format!("{wh:.0} Wh") } else { format!("{:.1} kWh", wh / 1000.0) }
+}
+
 /// A share in percent without decimals.
 pub(super) fn percent(ratio: f64) -> String {
     format!("{:.0} %", ratio * 100.0)
 }
 
-/// The value of a reading, if it is fresh.
-pub(super) fn fresh(settings: &Settings, image: &ProcessImage, reading: Option<Reading>) -> Option<f64> {
-    reading?.fresh(image.now, settings.stale_after)
-}
-
 /// Power into the battery: read, or from voltage and current.
 pub(super) fn battery_power(settings: &Settings, image: &ProcessImage) -> Option<f64> {
-    let fresh = |reading| fresh(settings, image, reading);
+    let fresh = |reading| image.fresh(settings, reading);
     fresh(image.battery.power).or_else(|| Some(fresh(image.battery.voltage)? * fresh(image.battery.current)?))
 }
 
 /// Power of all loads: read, or put together from each load's meter or rating. The second is `true` where
 /// it was put together.
 pub(super) fn load_power(settings: &Settings, image: &ProcessImage, on: &[bool]) -> (f64, bool) {
-    match fresh(settings, image, image.load) {
+    match image.fresh(settings, image.load) {
         Some(watts) => (watts, false),
         None => {
             let draws = (0..settings.loads.len())

@@ -174,7 +174,6 @@ impl Home {
             issued: Slot::of(self.unix_at_start),
             made: self.image.now,
             into_slot: Seconds(self.random.random_range(0.0..1800.0)),
-            image: self.image.now,
             settings: self.settings.digest(),
             slots,
         });

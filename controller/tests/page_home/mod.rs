@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sunkeep::config::Page;
-use sunkeep::view::{Counts, DeviceHealth, Forecasts, POINT_MINUTES, Point, View};
+use sunkeep::view::{Counts, DeviceHealth, Forecasts, Meter, POINT_MINUTES, Point, View};
 use sunkeep_core::image::{ProcessImage, Reading, Request};
 use sunkeep_core::planner::{PlanInput, plan};
 use sunkeep_core::settings::{Load, Pace, Settings, Tier};
@@ -122,6 +122,7 @@ impl Home {
                 forecasts: None,
                 past: Arc::new(past(unix, charge)),
                 devices: Arc::new(devices()),
+                meters: Arc::new(vec![Meter { name: "main".into(), wh: 12_340.0 }]),
                 faults: Arc::default(),
                 counts: Counts {
                     cycles: 199_940,
