@@ -40,6 +40,7 @@ fn view() -> View {
         forecasts: None,
         past: Arc::default(),
         devices: Arc::default(),
+        meters: Arc::default(),
         faults: Arc::default(),
         counts: Counts::default(),
     }

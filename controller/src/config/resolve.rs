@@ -10,9 +10,10 @@ use sunkeep_models::quantity::{AmpHours, Amps, Celsius, Ohms, Seconds, StateOfCh
 use sunkeep_models::time::Zone;
 use toml::Spanned;
 
+use crate::gpio::MAX_INPUTS;
+
 use super::file::{BatteryTable, File, LimitsTable, LoadTable, ReserveTable, SiteTable};
 use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect};
-use crate::gpio::MAX_INPUTS;
 
 /// Most buses, devices and loads of a home.
 const MAX_THINGS: usize = 64;

@@ -10,7 +10,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::wire::{Peer, http};
-use super::{Limits, Server, routes};
+use super::{Limits, Server, room, routes};
 
 /// Bytes that wait between the two ends of a connection.
 const PIPE: usize = 64 * 1024;
@@ -32,8 +32,8 @@ impl Answering {
     pub fn new(server: Server, local: SocketAddr) -> Self {
         let limits = server.limits;
         let view = server.view.borrow().clone();
-        let seen = Arc::new(Mutex::new(routes::Seen { view, at: (server.clock)() }));
-        let room = routes::Room::new(server, local, seen);
+        let seen = Arc::new(Mutex::new(room::Seen { view, at: (server.clock)() }));
+        let room = room::Room::new(server, local, seen);
         Self { routes: routes::router(Arc::new(room)).routes, limits }
     }
 
