@@ -8,13 +8,16 @@
 //! | [`digest`], [`key`], [`time`] | hashes, public keys and thresholds, moments and the lower bound of the time |
 //! | [`tuf`] | the client of The Update Framework as pure functions: documents, trusted state, refresh, search |
 //! | [`release`] | whom a target is for: hardware, release counter, chunks |
-//! | [`sign`] | keys and signing, for operators and tests (feature `sign`) |
+//! | [`install`] | the course of an installation as pure logic: slots, shadow, trial, confirmation, return |
+//! | [`store`] | what is kept on the card, and how it survives power cuts; the seam to the disk |
+//! | `sign` | keys and signing, for operators and tests (feature `sign`) |
 //!
 //! What does not belong here: any transport (bytes are handed in), any clock (a lower bound of the time is
 //! handed in), and what is inside a model.
 
 pub mod digest;
 mod fields;
+pub mod install;
 pub mod json;
 pub mod key;
 pub mod limits;
@@ -22,5 +25,6 @@ pub mod reason;
 pub mod release;
 #[cfg(feature = "sign")]
 pub mod sign;
+pub mod store;
 pub mod time;
 pub mod tuf;

@@ -15,7 +15,7 @@ const ROLE_NAME_CAP: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
     /// For the next root.
-    pub(crate) next_root: RoleKeys,
+    pub(crate) successor: RoleKeys,
     /// For timestamps.
     pub(crate) timestamp: RoleKeys,
     /// For snapshots.
@@ -32,7 +32,7 @@ impl Root {
         let roles = fields.object("roles")?;
         let role = |name| RoleKeys::read(&roles.object(name)?, &keys, limits);
         Ok(Self {
-            next_root: role("root")?,
+            successor: role("root")?,
             timestamp: role("timestamp")?,
             snapshot: role("snapshot")?,
             targets: role("targets")?,

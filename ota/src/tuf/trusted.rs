@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::key::RoleKeys;
 use crate::limits::Limits;
 use crate::reason::{Reason, Refusal};
@@ -15,7 +17,8 @@ use crate::tuf::targets::{Delegation, Targets};
 
 /// The lowest versions that are still taken. They outlive the documents they came from: a lost or broken file
 /// opens no way back.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Floors {
     /// Of timestamps.
     pub timestamp: u64,
@@ -52,7 +55,7 @@ impl Trusted {
     pub fn begin(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         let document = Unverified::read(bytes, Kind::Root, "trusted root", limits)?;
         let root = document.content(bytes, |fields| Root::read(fields, limits))?;
-        document.check_signed(&root.content.next_root)?;
+        document.check_signed(&root.content.successor)?;
         let mut floors = Floors::default();
         note_time(&mut floors.time.offline, &root);
         Ok(Self { root: Arc::new(root), timestamp: None, snapshot: None, targets: None, floors })
@@ -69,9 +72,9 @@ impl Trusted {
         // 5.3.4: "MUST have been signed by: (1) a THRESHOLD of keys specified in the trusted root metadata
         // file (version N), and (2) a THRESHOLD of keys specified in the new root". Attack: arbitrary
         // software by who holds only new, or only old keys.
-        document.check_signed(&self.root.content.next_root).map_err(chain)?;
+        document.check_signed(&self.root.content.successor).map_err(chain)?;
         let new = document.content(bytes, |fields| Root::read(fields, limits))?;
-        document.check_signed(&new.content.next_root).map_err(chain)?;
+        document.check_signed(&new.content.successor).map_err(chain)?;
         // 5.3.5: "precisely N+1". Attack: rollback, or skipping the root that revoked a key.
         if new.header.version != self.root.header.version + 1 {
             let detail = format!("its version is {}", new.header.version);
