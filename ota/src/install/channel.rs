@@ -307,7 +307,8 @@ impl Channel {
         outcomes
     }
 
-    fn candidate(&self) -> Option<Slot> {
+    /// The candidate's slot.
+    pub fn candidate(&self) -> Option<Slot> {
         match self.phase {
             Phase::Rest => None,
             Phase::Staged(slot) | Phase::Shadow(slot) | Phase::Trial { slot, .. } => Some(slot),

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::digest::{hex, sha256};
+use crate::digest::{from_hex, hex, sha256};
 use crate::reason::{Reason, Refusal};
 use crate::release::Release;
 use crate::store::Store;
@@ -162,6 +162,30 @@ impl<D: Disk> Store<D> {
             return Err(Refusal::new(Reason::ContentHash, subject, detail));
         }
         Ok(content)
+    }
+
+    /// Gives up all downloads but these: what the operator withdrew must not stand in the way for ever.
+    pub fn keep_downloads(&self, wanted: &[[u8; 32]]) -> Result<(), Refusal> {
+        for name in self.list(&self.folder.join(FOLDER))? {
+            match from_hex(&name) {
+                Some(sha256) if !wanted.contains(&sha256) => self.forget_download(&sha256)?,
+                // One of these, or nothing of ours.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes folders of downloads that hold nothing: a power cut left them.
+    pub(crate) fn tidy_downloads(&self) -> Result<(), Refusal> {
+        for name in self.list(&self.folder.join(FOLDER))? {
+            if let Some(sha256) = from_hex(&name)
+                && self.list(&self.folder.join(FOLDER).join(&name))?.is_empty()
+            {
+                self.forget_download(&sha256)?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives a download up, or tidies after it.

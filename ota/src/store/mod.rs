@@ -102,6 +102,7 @@ impl<D: Disk> Store<D> {
         let folder = folder.to_owned();
         let mut store = Self { disk, folder, state, copy, next_counter, reserve, _lock: lock };
         store.tidy()?;
+        store.tidy_downloads()?;
         for refusal in &damage {
             store.state.report(refusal);
         }
@@ -195,6 +196,9 @@ impl<D: Disk> Store<D> {
 
 fn lock(disk: &impl Disk, folder: &Path) -> Result<Lock, Refusal> {
     disk.make_folder(folder).map_err(|error| failed("making the folder", folder, &error))?;
+    // Without this the whole store may be gone after a power cut, and the hub take itself for a new one.
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    disk.sync_folder(parent).map_err(|error| failed("fsync of the folder", parent, &error))?;
     let file = folder.join("lock");
     disk.lock(&file).map_err(|error| failed("locking", &file, &error))
 }

@@ -27,8 +27,20 @@ impl<D: Disk> Store<D> {
         self.folder.join(format!("slot-{channel}-{}", slot.letter()))
     }
 
-    /// Lets something happen to a channel, and remembers what came of it, refused hashes included.
+    /// Lets something happen to a channel, and remembers what came of it, refused hashes included. A candidate
+    /// whose bytes went bad meanwhile does not come a step further: it is given up, and its hash is not held
+    /// against it.
     pub fn advance(&mut self, channel: &str, event: &Event) -> Result<Vec<Outcome>, Refusal> {
+        let onward = matches!(event, Event::Checked | Event::ShadowWon | Event::Healthy);
+        if let Some(slot) = self.state().channel(channel).candidate().filter(|_| onward)
+            && let Err(refusal) = self.read_slot(channel, slot)
+        {
+            let mut state = self.state().clone();
+            state.report(&refusal);
+            advanced(&mut state, channel, &Event::Broken(slot))?;
+            self.commit(state)?;
+            return Err(refusal);
+        }
         let mut state = self.state().clone();
         let outcomes = advanced(&mut state, channel, event)?;
         self.commit(state)?;

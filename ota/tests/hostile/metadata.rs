@@ -193,14 +193,16 @@ fn a08_an_invalid_signature_beside_enough_valid_ones_is_taken() {
     }
 }
 
+/// The order of the group, little end first.
+const L: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
 #[test]
 fn a09_malleated_signatures_and_weak_keys() {
     let repo = Repo::new();
     // S + L, the same point equation: accepted by the plain check of some libraries.
-    const L: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-    ];
     let mut hostile = repo.clone();
     hostile.release();
     let honest = String::from_utf8(hostile.files["timestamp.json"].clone()).unwrap();

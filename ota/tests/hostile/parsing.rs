@@ -67,10 +67,12 @@ fn b03_numbers_that_are_no_integers() {
     }
 }
 
+type Change<'a> = &'a dyn Fn(String) -> Vec<u8>;
+
 #[test]
 fn b04_bytes_that_are_no_json() {
     let repo = Repo::new();
-    let cases: [(&str, &dyn Fn(String) -> Vec<u8>); 9] = [
+    let cases: [(&str, Change<'_>); 9] = [
         ("not UTF-8", &|text| {
             let mut bytes = text.into_bytes();
             let at = bytes.windows(5).position(|part| part == b"_type").unwrap();
@@ -115,7 +117,8 @@ fn b06_more_than_can_be_counted() {
     assert_eq!(parse(million.as_bytes(), "", &limits).unwrap_err().reason, Reason::CountCap);
     let repo = Repo::new();
     // Signatures: under the cap of bytes, over that of the count.
-    let many = (0..60).map(|n| format!("{{\"keyid\":\"{n}\",\"sig\":\"\"}},")).collect::<String>();
+    let many: Vec<String> = (0..60).map(|n| format!("{{\"keyid\":\"{n}\",\"sig\":\"\"}},")).collect();
+    let many = many.concat();
     let hostile = changed(&repo, replaced("\"signatures\":[", &format!("\"signatures\":[{many}")));
     refused(&repo, &hostile.files, Reason::CountCap);
     // Keys.
