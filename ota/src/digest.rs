@@ -23,20 +23,27 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The `N` bytes that exactly `2 N` lower-case hexadecimal digits stand for.
 pub fn from_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        *byte = byte_of(pair)?;
+    }
+    Some(bytes)
+}
+
+/// The byte that two lower-case hexadecimal digits stand for.
+pub(crate) fn byte_of(pair: &[u8]) -> Option<u8> {
     let value = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
     };
-    let digits = digits.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
+    match pair {
+        [high, low] => Some(value(*high)? << 4 | value(*low)?),
+        _ => None,
     }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-    }
-    Some(bytes)
 }
 
 /// The hashes of one file; at least one is there.

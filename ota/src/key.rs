@@ -18,6 +18,9 @@ const KEYID_CAP: usize = 128;
 pub enum PublicKey {
     /// ed25519, the only kind that hubs accept.
     Ed25519(VerifyingKey),
+    /// ECDSA on P-256, which only the conformance client knows.
+    #[cfg(feature = "conformance")]
+    EcdsaP256(Box<p256::ecdsa::VerifyingKey>),
     /// Anything else: it may stand there, and never verifies anything.
     Unusable,
 }
@@ -29,8 +32,17 @@ impl PublicKey {
         let public = fields.object("keyval")?.text("public")?;
         Ok(match (kind, scheme) {
             ("ed25519", "ed25519") => Self::ed25519(public),
+            #[cfg(feature = "conformance")]
+            ("ecdsa" | "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256") => Self::ecdsa(public),
             _ => Self::Unusable,
         })
+    }
+
+    #[cfg(feature = "conformance")]
+    fn ecdsa(pem: &str) -> Self {
+        use p256::pkcs8::DecodePublicKey;
+        p256::ecdsa::VerifyingKey::from_public_key_pem(pem)
+            .map_or(Self::Unusable, |key| Self::EcdsaP256(Box::new(key)))
     }
 
     fn ed25519(digits: &str) -> Self {
@@ -45,6 +57,8 @@ impl PublicKey {
     fn material(&self) -> Option<Vec<u8>> {
         match self {
             Self::Ed25519(key) => Some(key.as_bytes().to_vec()),
+            #[cfg(feature = "conformance")]
+            Self::EcdsaP256(key) => Some(key.to_sec1_point(true).as_bytes().to_vec()),
             Self::Unusable => None,
         }
     }
@@ -55,6 +69,15 @@ impl PublicKey {
             // signature would have several forms.
             Self::Ed25519(key) => from_hex(digits)
                 .is_some_and(|bytes| key.verify_strict(message, &Signature::from_bytes(&bytes)).is_ok()),
+            #[cfg(feature = "conformance")]
+            Self::EcdsaP256(key) => {
+                use p256::ecdsa::signature::Verifier;
+                let bytes: Option<Vec<u8>> =
+                    digits.as_bytes().chunks(2).map(|pair| crate::digest::byte_of(pair)).collect();
+                bytes
+                    .and_then(|bytes| p256::ecdsa::DerSignature::try_from(bytes.as_slice()).ok())
+                    .is_some_and(|signature| key.verify(message, &signature).is_ok())
+            }
             Self::Unusable => false,
         }
     }

@@ -64,7 +64,8 @@ impl<'a> Search<'a> {
     }
 
     /// Takes the answer to the last want. "If any metadata requested [...] cannot be downloaded nor validated,
-    /// end the search": a refusal ends it.
+    /// end the search": a refusal is the end, unless the bytes were kept from before and fetched ones may
+    /// still be had; for it leaves the search where it was.
     pub fn take(&mut self, answer: Answer<'_>) -> Result<(), Refusal> {
         let Some(delegation) = self.ahead.last().cloned() else {
             return Err(Refusal::new(Reason::OutOfOrder, "search", "nothing was asked for"));
