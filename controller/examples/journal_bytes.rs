@@ -10,6 +10,9 @@
 //! `/proc/self/io`), `disk` is what the system sent to the block layer (`write_bytes`), whole pages of the
 //! file system, without its own journal.
 
+#[path = "../core/tests/home/mod.rs"]
+mod usual;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,10 +22,9 @@ use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Journal, JournalOptions, LoadPoint, MinutePoint, SlotPoint, TimeRange, replay};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{PLAN_SLOTS, Plan, PlannedSlot};
-use sunkeep_core::settings::{Load, Pace, Protection, Reserve, Settings, Tier};
+use sunkeep_core::settings::{Load, Protection, Reserve, Settings, Tier};
 use sunkeep_core::{State, step};
-use sunkeep_models::battery::{BatterySpec, Chemistry};
-use sunkeep_models::quantity::{AmpHours, Celsius, Seconds, StateOfCharge, Volts, Watts};
+use sunkeep_models::quantity::{Seconds, StateOfCharge, Volts};
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 
 const DAY: u64 = 86_400;
@@ -199,7 +201,7 @@ impl Home {
         });
         let slots = slots.collect();
         let (settings, now) = (self.settings.digest(), self.image.now);
-        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), image: now, settings, slots }
+        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), settings, slots }
     }
 
     fn minute(&self, stamp: sunkeep::journal::Stamp) -> MinutePoint {
@@ -235,42 +237,24 @@ fn settings() -> Settings {
         Tier::Background,
     ];
     let load = |(number, tier): (usize, Tier)| Load {
-        name: format!("load{number}"),
         label: format!("Load {number}"),
-        tier,
-        nominal: Watts(60.0),
-        standby: Watts(1.0),
-        switchable: true,
-        powers_hub: false,
         min_on: Seconds(300.0),
         min_off: Seconds(300.0),
+        ..usual::load(&format!("load{number}"), tier, 60.0)
     };
-    let percent = |value: f64| StateOfCharge::clamped(value / 100.0);
+    let usual = usual::settings(tiers.into_iter().enumerate().map(load).collect());
     Settings {
-        battery: BatterySpec::new(Chemistry::Lfp, AmpHours(200.0), 4),
-        efficiency: 0.95,
         reported_uncertainty: 0.05,
         protection: Protection {
             low_voltage: Volts(12.0),
-            cutoff_voltage: Volts(11.6),
             reconnect_voltage: Volts(12.8),
-            low_charge: percent(15.0),
-            cutoff_charge: percent(8.0),
-            reconnect_charge: percent(25.0),
-            hold: Seconds(5.0),
-            recovery_hold: Seconds(120.0),
-            max_temperature: Celsius(55.0),
-            overload: None,
-            overload_wait: Seconds(300.0),
+            ..usual.protection
         },
         reserve: Reserve {
-            floor: percent(20.0),
-            important: percent(30.0),
-            convenience: percent(45.0),
-            hysteresis: 0.05,
+            important: StateOfCharge::clamped(0.30),
+            convenience: StateOfCharge::clamped(0.45),
+            ..usual.reserve
         },
-        pace: Pace { cap: 2, settle: Seconds(10.0) },
-        loads: tiers.into_iter().enumerate().map(load).collect(),
-        stale_after: Seconds(60.0),
+        ..usual
     }
 }

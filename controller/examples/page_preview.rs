@@ -4,10 +4,7 @@
 #[path = "../tests/page_home/mod.rs"]
 mod page_home;
 
-use std::time::Duration;
-
 use sunkeep::config::Page;
-use tokio::sync::{mpsc, watch};
 
 fn main() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -20,22 +17,5 @@ async fn preview() -> std::io::Result<()> {
     let page = Page { listen: ([127, 0, 0, 1], 8080).into(), pin: arguments.next() };
     let listener = tokio::net::TcpListener::bind(page.listen).await?;
     println!("http://{}", page.listen);
-    let mut home = page_home::Home::new(charge);
-    let (publish, view) = watch::channel(home.publish());
-    let (ask, mut asked) = mpsc::channel(16);
-    let mut second = tokio::time::interval(Duration::from_secs(1));
-    let hub = async {
-        loop {
-            second.tick().await;
-            while let Ok(request) = asked.try_recv() {
-                home.ask(request);
-            }
-            home.cycle();
-            publish.send_replace(home.publish());
-        }
-    };
-    tokio::select! {
-        served = sunkeep::page::serve(listener, page, view, ask) => served,
-        () = hub => Ok(()),
-    }
+    page_home::serve(listener, page, page_home::Home::new(charge)).await
 }

@@ -28,7 +28,7 @@ enum Says<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Hears {
-    Tick { n: u64, uptime_ms: u64, unix: i64 },
+    Tick { n: u64, uptime_ms: u64, unix: Option<i64> },
     Stop {},
 }
 
@@ -51,6 +51,21 @@ pub enum LockstepError {
         /// What the parser said.
         source: serde_json::Error,
     },
+}
+
+/// What a line of the other side says: the number of a tick and the time it tells; `None` for a stop.
+pub fn heard(line: &str) -> Result<Option<(u64, Now)>, LockstepError> {
+    let heard = serde_json::from_str(line)
+        .map_err(|source| LockstepError::Speech { read: line.chars().take(200).collect(), source })?;
+    Ok(match heard {
+        Hears::Stop {} => None,
+        Hears::Tick { n, uptime_ms, unix } => {
+            // A simulation may play a home without a clock.
+            let wall =
+                unix.map(|unix| WallTime { unix, source: TimeSource::Driven, uncertainty: Seconds::ZERO });
+            Some((n, Now { uptime: Uptime(uptime_ms), wall }))
+        }
+    })
 }
 
 /// A connection that drives this hub.
@@ -83,16 +98,9 @@ impl Lockstep {
         if read == 0 {
             return Ok(None);
         }
-        let heard = serde_json::from_str(&line)
-            .map_err(|source| LockstepError::Speech { read: line.chars().take(200).collect(), source })?;
-        Ok(match heard {
-            Hears::Stop {} => None,
-            Hears::Tick { n, uptime_ms, unix } => {
-                self.tick = n;
-                let wall = WallTime { unix, source: TimeSource::Driven, uncertainty: Seconds::ZERO };
-                Some(Now { uptime: Uptime(uptime_ms), wall: Some(wall) })
-            }
-        })
+        let Some((tick, now)) = heard(&line)? else { return Ok(None) };
+        self.tick = tick;
+        Ok(Some(now))
     }
 
     /// Tells that the cycle of the last tick is complete.

@@ -205,6 +205,31 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn a_list_that_no_home_needs_is_refused_without_looking_at_all_of_it() {
+    let load = "\n[[load]]\nname = \"A\"\ntier = \"critical\"\nnominal_w = -1\npower = \"x\"\n";
+    let said = refusal(&(EXAMPLE.to_owned() + &load.repeat(4000)));
+    assert!(said.ends_with("more than 64 of [[load]]"), "{said}");
+    assert_eq!(said.lines().count(), 1);
+    let pulse = "\n[[pulse]]\nname = \"p\"\nline = 1\nwh_per_pulse = 1\n";
+    assert!(refusal(&(EXAMPLE.to_owned() + &pulse.repeat(9))).contains("more than 8 of [[pulse]]"));
+}
+
+#[test]
+fn a_hundred_problems_are_listed_and_the_rest_counted() {
+    let load = "\n[[load]]\nname = \"A\"\ntier = \"critical\"\nnominal_w = -1\npower = \"x\"\n";
+    let said = refusal(&(EXAMPLE.to_owned() + &load.repeat(50)));
+    assert_eq!(said.lines().count(), 101, "{said}");
+    assert!(said.ends_with("more problems are not listed"), "{said}");
+}
+
+#[test]
+fn two_pulse_inputs_of_one_name_are_refused() {
+    let pulse = "\n[[pulse]]\nname = \"p\"\nline = 1\nwh_per_pulse = 1\n";
+    let text = format!("{EXAMPLE}{pulse}{pulse}\n[gpio]\ndriver = \"chardev\"\n");
+    assert!(refusal(&text).contains("a second pulse is named \"p\""));
+}
+
+#[test]
 fn a_file_that_is_not_there_or_too_long_says_so() {
     let missing = Home::read(std::path::Path::new("/nonexistent/hub.toml")).expect_err("is missing");
     assert!(missing.to_string().contains("cannot read /nonexistent/hub.toml"));

@@ -74,6 +74,33 @@ fn a_day_of_cycles_with_restarts_decides_the_same_again() {
     assert_eq!(told, expected);
 }
 
+/// As a hostile card could hold it: every check fits, but the block before speaks of fewer loads than its
+/// settings.
+#[test]
+fn a_block_with_other_loads_than_its_settings_is_told_and_stops_neither_replay_nor_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut home = Home::new(1);
+    let (journal, mut recorder, _) = open(&path);
+    for _ in 0..3 {
+        home.look(1000);
+        let (after, decision) = step(&home.settings, home.state.clone(), &home.image);
+        let mut fewer = home.state.clone();
+        fewer.loads.truncate(2);
+        fewer.empty.tripped = true;
+        recorder.record(&fewer, &home.image, &decision);
+        home.state = after;
+    }
+    drop(recorder);
+    assert!(journal.close(PATIENCE), "everything is written");
+    let report = replayed(&path);
+    assert!(report.unreadable == report.blocks && report.blocks > 0, "{report:?}");
+    let What::Unreadable(why) = &report.findings[0].what else { panic!("{report:?}") };
+    assert!(why.contains("other loads"), "{why}");
+    let (_, _, recovered) = open(&path);
+    assert_eq!((recovered.boot, recovered.last), (2, None));
+}
+
 /// Lives through some cycles and hands each to `tamper` before it is recorded.
 fn live_with(
     path: &Path,

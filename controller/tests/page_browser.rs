@@ -9,12 +9,10 @@ mod page_home;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use page_home::Home;
 use sunkeep::config::Page;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
 
 const HINT: &str = "install what the browser test needs: `apt-get install chromium nodejs npm`, then `npm ci \
                     --prefix tests/browser` in the root of the project";
@@ -26,27 +24,6 @@ fn scripts() -> PathBuf {
 
 fn chromium() -> PathBuf {
     std::env::var_os("SUNKEEP_CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from)
-}
-
-/// Serves the page as the hub does, with a cycle a second behind it.
-async fn hub(listener: TcpListener, page: Page, mut home: Home) {
-    let (publish, view) = watch::channel(home.publish());
-    let (ask, mut asked) = mpsc::channel(16);
-    let mut second = tokio::time::interval(Duration::from_secs(1));
-    let cycles = async {
-        loop {
-            second.tick().await;
-            while let Ok(request) = asked.try_recv() {
-                home.ask(request);
-            }
-            home.cycle();
-            publish.send_replace(home.publish());
-        }
-    };
-    tokio::select! {
-        served = sunkeep::page::serve(listener, page, view, ask) => served.expect("the page is served"),
-        () = cycles => {}
-    }
 }
 
 #[tokio::test]
@@ -67,7 +44,7 @@ async fn a_household_reads_it_on_a_phone_and_keeps_the_tv_on() {
         .arg(chromium());
     let driven = tokio::task::spawn_blocking(move || browser.output());
     let output = tokio::select! {
-        () = hub(listener, page, Home::new(0.45)) => panic!("the page ended"),
+        ended = page_home::serve(listener, page, Home::new(0.45)) => panic!("the page ended: {ended:?}"),
         output = driven => output.expect("the browser's thread lives"),
     };
     let output = output.unwrap_or_else(|error| panic!("node cannot be run: {error}; {HINT}"));

@@ -26,7 +26,7 @@ async fn a_wish_is_told_its_cost_confirmed_shown_with_its_end_and_taken_back() {
     let text = page.get("/keep?load=4", "").await.text();
     for expected in [
         "Keep TV on for an hour?",
-        "TV on for 60 min takes 60 Wh (3 % of the battery)",
+        "TV on for an hour takes 60 Wh (3 % of the battery)",
         "Critical loads could live on it for63 min",
         "it comes out of their reserve.",
         "is touched",
@@ -40,7 +40,7 @@ async fn a_wish_is_told_its_cost_confirmed_shown_with_its_end_and_taken_back() {
     assert_eq!((answer.status, answer.header("location")), (303, Some("/")));
     assert_eq!(*taken.lock().unwrap(), [HOUR]);
     let text = page.get("/", "").await.text();
-    assert!(text.contains("Asked to stay on until 21:11, 60 min more."), "{text}");
+    assert!(text.contains("Asked to stay on until 21:11, an hour more."), "{text}");
     assert!(text.contains("Release"));
 
     assert!(page.get("/release?load=4", "").await.text().contains("Release TV?"));

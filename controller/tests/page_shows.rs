@@ -26,7 +26,7 @@ async fn the_page_tells_charge_sun_loads_by_tier_and_why_one_is_off() {
     let clock = Clock { unix: home.image.wall.map(|wall| wall.unix), utc_offset: home.image.utc_offset };
     let why = sentence(&home.settings.loads[4], &home.view.decision.loads[4], clock);
     assert!(why.starts_with("TV off until 0") && why.contains(" % left, "), "{why}");
-    assert!(why.ends_with("kept for the critical and important loads."), "{why}");
+    assert!(why.ends_with("needed for the critical and important loads."), "{why}");
     for expected in [
         &format!("sure to lie between {} and {}", charge.low, charge.high),
         &why.replace("TV off", "Off"),

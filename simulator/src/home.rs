@@ -202,6 +202,11 @@ impl RunningHome {
         if let Some(task) = self.with_tasks(|tasks| tasks[place].take()) {
             task.abort();
         }
+        let address = Path::new(&self.buses[place].address);
+        if self.links.iter().any(|link| link == address) {
+            // A link that somebody removed already is gone all the same.
+            let _ = std::fs::remove_file(address);
+        }
         true
     }
 

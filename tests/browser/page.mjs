@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const [base, pin, shots, executablePath] = process.argv.slice(2);
-const WHY = /Off until 0\d:\d\d tomorrow: \d+ % left, \d+ % kept for the critical and important loads\./;
+const WHY = /Off until 0\d:\d\d tomorrow: \d+ % left, \d+ % needed for the critical and important loads\./;
 const LONGEST = 150_000;
 
 // Without these Chromium calls home at every start, which on a closed network only costs time.
@@ -118,7 +118,7 @@ async function keepOn(page, name, withPin) {
   await tv(page).getByText('Keep on for an hour').tap();
   await page.waitForURL(/\/keep\?load=4$/);
   const cost = await text(page);
-  assert.match(cost, /TV on for 60 min takes 60 Wh \(3 % of the battery\)/, name);
+  assert.match(cost, /TV on for an hour takes 60 Wh \(3 % of the battery\)/, name);
   assert.match(cost, /it comes out of their reserve/, name);
   await fits(page, `${name}, costs`);
   await touchable(page, `${name}, costs`);

@@ -149,16 +149,21 @@ fn shortened(view: &Value) -> Value {
     view
 }
 
-/// Status and JSON of an answer of the page on this port.
+/// Status and JSON of an answer of the page on this port; `None` where nobody answers, or not in JSON.
 async fn get(port: u16, path: &str) -> Option<(u16, Value)> {
+    let (status, body) = ask_page(port, path).await?;
+    Some((status, serde_json::from_str(&body).ok()?))
+}
+
+/// Status and body of an answer of the page on this port; `None` where nobody answers.
+pub async fn ask_page(port: u16, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = String::new();
     stream.take(LONGEST_ANSWER).read_to_string(&mut answer).await.ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, serde_json::from_str(body).ok()?))
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
 /// Runs another command of the hub to its end, at most a minute.

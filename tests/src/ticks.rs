@@ -57,7 +57,7 @@ impl Driven {
     }
 
     /// Has it run a cycle at this time.
-    pub async fn cycle(&mut self, uptime: Duration, unix: i64) {
+    pub async fn cycle(&mut self, uptime: Duration, unix: Option<i64>) {
         self.number += 1;
         let uptime_ms = u64::try_from(uptime.as_millis()).expect("a short run");
         self.says(&ToHub::Tick(Tick { n: self.number, uptime_ms, unix })).await;

@@ -125,8 +125,12 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [Ev
     let mut tiers = [Evidence::Measured(0.0); 3];
     for (number, load) in settings.loads.iter().enumerate() {
         let tier = &mut tiers[load.tier.place().min(2)];
-        let on = decision.loads[number].on;
-        let watts = fresh(image.loads.get(number).and_then(|readings| readings.power)).unwrap_or(if on {
+        let readings = image.loads.get(number);
+        // Cut off by the hub, by its relay's own doing, or by hardware between.
+        let cut =
+            fresh(readings.and_then(|readings| readings.supplied)).is_some_and(|supplied| supplied < 0.5);
+        let on = decision.loads[number].on && !cut;
+        let watts = fresh(readings.and_then(|readings| readings.power)).unwrap_or(if on {
             load.nominal.0 * share
         } else {
             0.0

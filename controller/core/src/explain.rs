@@ -31,7 +31,7 @@ pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
         Because::Pinned => format!("{name} {state}: somebody asked for it."),
         Because::Held { tier, left, keep, until } => {
             let until = until.map_or(String::new(), |until| format!(" until {}", moment(until, clock)));
-            format!("{name} {state}{until}: {left} left, {keep} kept for {}.", protected(tier))
+            format!("{name} {state}{until}: {left} left, {keep} needed for {}.", protected(tier))
         }
         Because::Waiting { at_least } => {
             format!("{name} {state}: waits {} more before it returns.", span(at_least))
@@ -115,11 +115,13 @@ fn protected(tier: Tier) -> &'static str {
     }
 }
 
-/// A span in words: `40 s`, `25 min`, `3 h`.
+/// A span in words: `40 s`, `25 min`, `an hour`, `3.5 h`.
 pub fn span(span: Seconds) -> String {
     let seconds = span.0.max(0.0);
     if seconds < 90.0 {
         format!("{seconds:.0} s")
+    } else if (seconds / 60.0).round() as i64 == 60 {
+        "an hour".into()
     } else if seconds < 90.0 * 60.0 {
         format!("{:.0} min", seconds / 60.0)
     } else {

@@ -26,12 +26,10 @@ const HIGHEST_LEVEL: f64 = 0.9;
 pub struct Plan {
     /// The slot it was made in.
     pub issued: Slot,
-    /// When it was made.
+    /// When it was made: the time of the image it saw.
     pub made: Uptime,
     /// How much of the slot had passed by then.
     pub into_slot: Seconds,
-    /// The image it saw, by its time.
-    pub image: Uptime,
     /// The settings it was made under.
     pub settings: SettingsDigest,
     /// The first [`PLAN_SLOTS`] slots.
@@ -99,7 +97,6 @@ pub fn plan(settings: &Settings, input: &PlanInput) -> Outlook {
         issued: input.issued,
         made: input.now,
         into_slot: input.into_slot,
-        image: input.now,
         settings: settings.digest(),
         slots: slots.collect(),
     };

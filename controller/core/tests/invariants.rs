@@ -59,7 +59,6 @@ fn image(settings: &Settings, now: Uptime, (_, readings, wish, level): &Surprise
             issued: Slot(1000),
             made: now,
             into_slot: Seconds(100.0),
-            image: now,
             settings: settings.digest(),
             slots: vec![slot; 3],
         }

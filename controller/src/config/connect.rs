@@ -11,11 +11,8 @@ use super::wiring::{Bus, BusLink, ChannelWiring, Device, Gpio, Place, Pulse, Rel
 use super::{ConfigError, Problems};
 use crate::device_file::Catalogue;
 use crate::driver::{Channel, Output};
-use crate::gpio::{Bias, MAX_DEBOUNCE, MAX_INPUTS};
+use crate::gpio::{Bias, MAX_DEBOUNCE};
 use sunkeep_models::quantity::Seconds;
-
-/// Most buses, devices and terms of a home.
-const MAX_THINGS: usize = 64;
 
 /// Refuses names that could not be told apart, or that break paths such as `device/register`.
 pub(super) fn check_name(kind: &str, name: &str, span: &Range<usize>, problems: &mut Problems<'_>) {
@@ -72,10 +69,6 @@ fn unique<'a>(kind: &str, names: impl Iterator<Item = (&'a str, Range<usize>)>, 
     for (name, span) in names {
         if !seen.insert(name) {
             problems.at(&span, format!("a second {kind} is named {name:?}, expected another name"));
-        }
-        if seen.len() > MAX_THINGS {
-            problems.at(&span, format!("more than {MAX_THINGS} of [[{kind}]]"));
-            return;
         }
     }
 }
@@ -180,9 +173,6 @@ fn devices(file: &File, buses: &[Bus], catalogue: &Catalogue, problems: &mut Pro
 fn pulses(file: &File, problems: &mut Problems<'_>) -> Vec<Pulse> {
     if let (Some(first), None) = (file.pulses.first(), &file.gpio) {
         problems.at(&first.span(), "a [[pulse]] needs a [gpio] table that says how lines are read".into());
-    }
-    if let Some(ninth) = file.pulses.get(MAX_INPUTS) {
-        problems.at(&ninth.span(), format!("more than {MAX_INPUTS} [[pulse]] inputs"));
     }
     let mut lines = BTreeSet::new();
     let pulses = file.pulses.iter().map(|spanned| {
@@ -334,7 +324,7 @@ impl Wiring {
             self.channels.push(wanted);
             self.channels.len() - 1
         });
-        // At most MAX_THINGS loads and a few places, of at most eight terms each.
+        // Few loads and a few places more, of at most eight terms each.
         Channel(u16::try_from(place).unwrap_or(u16::MAX))
     }
 }

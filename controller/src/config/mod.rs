@@ -19,6 +19,9 @@ use sunkeep_models::time::Zone;
 pub use file::{ContactWiring, GpioDriver, HubDead, HubStops};
 pub use wiring::{Bus, BusLink, ChannelWiring, Device, Gpio, Place, Pulse, Relay, RelayAt, Term, Wiring};
 
+/// Most problems that a refusal lists.
+const MOST_PROBLEMS: usize = 100;
+
 /// Longest configuration that is read, bytes.
 pub const MAX_BYTES: u64 = 256 * 1024;
 
@@ -102,7 +105,7 @@ pub enum ConfigError {
     /// A device file cannot be used.
     #[error(transparent)]
     DeviceFile(#[from] crate::device_file::DeviceFileError),
-    /// The text breaks rules; all that were found.
+    /// The text breaks rules; the first hundred that were found, and how many more.
     #[error("{}", Listed(.file, .problems))]
     Refused {
         /// Name of the file.
@@ -140,8 +143,9 @@ impl Home {
 
     /// Resolves the text of a configuration; `file` names it in errors.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let mut problems = Problems { text, found: Vec::new() };
+        let mut problems = Problems { text, found: Vec::new(), more: 0 };
         let home = match toml::from_str::<file::File>(text) {
+            Ok(written) if resolve::too_long(&written, &mut problems) => None,
             Ok(written) => resolve::home(&written, text, &mut problems)?,
             Err(error) => {
                 let span = error.span().unwrap_or_default();
@@ -154,6 +158,7 @@ impl Home {
             Some(home) if problems.found.is_empty() => Ok(home),
             _ => {
                 problems.found.sort_by_key(|problem| problem.line);
+                problems.tell_more();
                 Err(ConfigError::Refused { file: file.into(), problems: problems.found })
             }
         }
@@ -171,12 +176,26 @@ fn key_before(text: &str, place: usize) -> Option<&str> {
 struct Problems<'a> {
     text: &'a str,
     found: Vec<Problem>,
+    /// How many were found beyond those that are listed.
+    more: usize,
 }
 
 impl Problems<'_> {
     fn at(&mut self, span: &std::ops::Range<usize>, what: String) {
+        if self.found.len() >= MOST_PROBLEMS {
+            self.more += 1;
+            return;
+        }
         let before = self.text.get(..span.start).unwrap_or(self.text);
         self.found.push(Problem { line: before.matches('\n').count() + 1, what });
+    }
+
+    /// Says how many problems are not listed, after the last that is.
+    fn tell_more(&mut self) {
+        if let (Some(last), 1..) = (self.found.last(), self.more) {
+            let what = format!("{} more problems are not listed", self.more);
+            self.found.push(Problem { line: last.line, what });
+        }
     }
 
     /// A number inside its range, or a problem and the nearest end of the range.

@@ -10,11 +10,13 @@ use sunkeep_models::quantity::{AmpHours, Amps, Celsius, Ohms, Seconds, StateOfCh
 use sunkeep_models::time::Zone;
 use toml::Spanned;
 
+use crate::gpio::MAX_INPUTS;
+
 use super::file::{BatteryTable, File, LimitsTable, LoadTable, ReserveTable, SiteTable};
 use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect};
 
-/// Most loads of a home.
-const MAX_LOADS: usize = 64;
+/// Most buses, devices and loads of a home.
+const MAX_THINGS: usize = 64;
 const DAY: f64 = 86_400.0;
 
 /// Resolves a file. `None` when something so basic is wrong that nothing can be made; all that is wrong is
@@ -92,6 +94,25 @@ pub(super) fn home(
         watchdog: file.watchdog.device.as_ref().map(PathBuf::from),
         text: text.into(),
     }))
+}
+
+/// Whether a list is longer than any home needs. Then nothing else is to be looked at, for what is wrong with a
+/// thousand loads helps nobody and takes long to find.
+pub(super) fn too_long(file: &File, problems: &mut Problems<'_>) -> bool {
+    let over = [
+        ("bus", file.buses.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
+        ("device", file.devices.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
+        ("load", file.loads.get(MAX_THINGS).map(Spanned::span), MAX_THINGS),
+        ("pulse", file.pulses.get(MAX_INPUTS).map(Spanned::span), MAX_INPUTS),
+    ];
+    let mut any = false;
+    for (kind, span, most) in over {
+        if let Some(span) = span {
+            problems.at(&span, format!("more than {most} of [[{kind}]]"));
+            any = true;
+        }
+    }
+    any
 }
 
 fn zone(site: &SiteTable, problems: &mut Problems<'_>) -> Option<Zone> {
@@ -265,10 +286,6 @@ fn reserve(table: &ReserveTable, problems: &mut Problems<'_>) -> Reserve {
 fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load> {
     if tables.is_empty() {
         problems.at(&(0..0), "no [[load]] is given, expected at least one".into());
-    }
-    if tables.len() > MAX_LOADS {
-        problems
-            .at(&tables[MAX_LOADS].span(), format!("{} loads, expected at most {MAX_LOADS}", tables.len()));
     }
     let loads = tables.iter().map(|spanned| {
         let table = spanned.get_ref();

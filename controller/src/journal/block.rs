@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sunkeep_core::image::{Reading, Request};
-use sunkeep_core::{Decision, Plan, ProcessImage, State};
+use sunkeep_core::planner::PLAN_SLOTS;
+use sunkeep_core::{Decision, Plan, ProcessImage, Settings, State};
 use sunkeep_models::time::{Uptime, WallTime};
 
 use super::column::Columns;
@@ -14,6 +15,11 @@ use super::column::Columns;
 pub(super) const MAX_CYCLES: usize = 1024;
 /// Bytes of a block at the most, before it is compressed: what a reader is willing to unpack.
 const MAX_BYTES: usize = 16 << 20;
+/// Loads, requests of one cycle, and slots of a plan that a reader is willing to take: each cycle holds a copy
+/// of its own, so a small block could fill the memory.
+const MAX_LOADS: u16 = 256;
+const MAX_REQUESTS: usize = 256;
+const MAX_SLOTS: usize = PLAN_SLOTS;
 /// How hard to compress, of 10. Higher levels cost time and gain less than a hundredth here.
 const EFFORT: u8 = 7;
 
@@ -90,6 +96,8 @@ pub(super) enum Unreadable {
     Check,
     #[error("its content is no block of this version")]
     Content,
+    #[error("it has other loads than the settings it ran under")]
+    Loads,
 }
 
 /// Running digest over decisions.
@@ -163,6 +171,12 @@ impl Draft {
 }
 
 impl Cycles {
+    /// Whether they can have run under these settings: every part knows the same loads.
+    pub(super) fn ran_under(&self, settings: &Settings) -> bool {
+        let loads = settings.loads.len();
+        self.before.loads.len() == loads && self.images.iter().all(|image| image.loads.len() == loads)
+    }
+
     fn pack(self, seq: u64, boot: u32, changes: u32) -> Option<Block> {
         let (first, last) = (self.images.first()?.now, self.images.last()?);
         let head = Head { seq, boot, first, last: last.now };
@@ -257,15 +271,30 @@ pub(super) fn unpack(head: Head, data: &[u8], stored: Check) -> Result<Cycles, U
     if check(head, &raw) != stored {
         return Err(Unreadable::Check);
     }
-    match postcard::take_from_bytes::<Content>(&raw) {
+    content(&raw)
+}
+
+/// Takes the content of a block apart.
+pub(super) fn content(raw: &[u8]) -> Result<Cycles, Unreadable> {
+    match postcard::take_from_bytes::<Content>(raw) {
         Ok((content, [])) => content.cycles().ok_or(Unreadable::Content),
         _ => Err(Unreadable::Content),
     }
 }
 
 impl Content {
+    /// Whether it stays within what a block may hold, so that taking it apart is cheap.
+    fn is_bounded(&self) -> bool {
+        let slots = |plan: &Plan| plan.slots.len() <= MAX_SLOTS;
+        self.elapsed.len() <= MAX_CYCLES
+            && self.loads <= MAX_LOADS
+            && self.readings.width() == blank(self.loads).readings().count()
+            && self.requests.iter().all(|(_, requests)| requests.len() <= MAX_REQUESTS)
+            && self.plan.iter().all(|(_, plan)| plan.as_ref().is_none_or(slots))
+    }
+
     fn cycles(self) -> Option<Cycles> {
-        if self.elapsed.len() > MAX_CYCLES {
+        if !self.is_bounded() {
             return None;
         }
         let mut now = 0_u64;
@@ -299,13 +328,8 @@ impl Content {
             if let Some((_, new)) = plan.next_if(|(at, _)| *at == here) {
                 image.plan = new;
             }
-            let mut width = 0;
             for (reading, column) in image.readings_mut().zip(&columns) {
                 *reading = *column.get(place)?;
-                width += 1;
-            }
-            if width != columns.len() || width != image.readings().count() {
-                return None;
             }
             images.push(image.clone());
         }
@@ -367,7 +391,6 @@ mod tests {
             issued: Slot(made as i64),
             made: Uptime(made),
             into_slot: Seconds(into),
-            image: Uptime(made),
             settings: SettingsDigest([1; 16]),
             slots: vec![PlannedSlot {
                 keep: [Some(StateOfCharge::clamped(0.5)); 4],
@@ -397,6 +420,35 @@ mod tests {
                 image
             },
         )
+    }
+
+    #[test]
+    fn a_small_block_cannot_ask_for_much_memory() {
+        let images = vec![ProcessImage { requests: Vec::new(), ..blank(2) }; 2];
+        let cycles = Cycles {
+            before: state(),
+            images,
+            decisions: Vec::new(),
+            digest: DecisionDigest::default().finish(),
+        };
+        let sound = cycles.content().unwrap();
+        let taken = |content: Content| super::content(&postcard::to_stdvec(&content).unwrap()).is_ok();
+        assert!(taken(sound.clone()));
+        assert!(!taken(Content { elapsed: vec![0; MAX_CYCLES + 1], ..sound.clone() }));
+        assert!(!taken(Content { loads: MAX_LOADS + 1, ..sound.clone() }));
+        // Fewer or more columns than the loads call for.
+        assert!(!taken(Content { loads: 3, ..sound.clone() }));
+        let requests = vec![(0, vec![Request::Release { load: 0 }; MAX_REQUESTS + 1])];
+        assert!(!taken(Content { requests, ..sound.clone() }));
+        let slot = PlannedSlot { keep: [None; 4], back: [None; 4] };
+        let plan = Plan {
+            issued: Slot(0),
+            made: Uptime(0),
+            into_slot: Seconds(0.0),
+            settings: SettingsDigest([1; 16]),
+            slots: vec![slot; MAX_SLOTS + 1],
+        };
+        assert!(!taken(Content { plan: vec![(0, Some(plan))], ..sound }));
     }
 
     proptest! {

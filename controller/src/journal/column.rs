@@ -71,6 +71,11 @@ impl Columns {
         Self(columns)
     }
 
+    /// How many columns there are.
+    pub(super) fn width(&self) -> usize {
+        self.0.len()
+    }
+
     /// Readings of every cycle, column after column; `None` where the columns contradict themselves or
     /// do not fit the cycles.
     pub(super) fn unpack(&self, cycles: &[Uptime]) -> Option<Vec<Vec<Option<Reading>>>> {

@@ -15,6 +15,8 @@
 mod block;
 mod column;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod points;
 mod queue;
 mod recorder;

@@ -10,7 +10,7 @@ use sunkeep_core::settings::SettingsDigest;
 use sunkeep_core::{Decision, Settings, State, step};
 use sunkeep_models::time::Uptime;
 
-use super::block::{Cycles, DecisionDigest};
+use super::block::{Cycles, DecisionDigest, Unreadable};
 use super::error::JournalError;
 use super::schema::open_to_read;
 use super::store::{BLOCK_COLUMNS, StoredBlock, settings};
@@ -243,6 +243,10 @@ impl Blocks {
             report.note(finding(end, What::SettingsLost(digest)));
             return Ok(None);
         };
+        if !cycles.ran_under(&settings) {
+            report.note(finding(end, What::Unreadable(Unreadable::Loads.to_string())));
+            return Ok(None);
+        }
         report.cycles += cycles.images.len() as u64;
         report.decisions += cycles.decisions.len() as u64;
         if tail.is_some_and(|tail| tail.goes_on_in(block, &cycles) && !same_bits(&tail.state, &cycles.before))
@@ -268,7 +272,7 @@ impl Tail {
 }
 
 /// The state after the block, and the first difference, with its cycle where that is known.
-fn decide_again(settings: &Settings, cycles: Cycles) -> (State, Option<(Option<Uptime>, What)>) {
+pub(super) fn decide_again(settings: &Settings, cycles: Cycles) -> (State, Option<(Option<Uptime>, What)>) {
     let mut stored = cycles.decisions.iter().peekable();
     let mut digest = DecisionDigest::default();
     let mut difference = None;

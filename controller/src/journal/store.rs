@@ -320,7 +320,7 @@ fn last_known(db: &Connection) -> Result<(Option<LastKnown>, u64)> {
         let digest = cycles.before.settings;
         let settings = settings(db, digest)?;
         let wall = cycles.images.last().and_then(|image| image.wall);
-        let Some(settings) = settings else {
+        let Some(settings) = settings.filter(|settings| cycles.ran_under(settings)) else {
             unreadable += 1;
             continue;
         };

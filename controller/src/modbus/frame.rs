@@ -17,8 +17,13 @@ pub(crate) fn crc(bytes: &[u8]) -> u16 {
     })
 }
 
+#[cfg(test)]
+thread_local!(static SUMMED: core::cell::Cell<usize> = const { core::cell::Cell::new(0) });
+
 /// Whether the last two bytes are the checksum of those before.
 pub(crate) fn is_sound(frame: &[u8]) -> bool {
+    #[cfg(test)]
+    SUMMED.set(SUMMED.get() + frame.len());
     match frame.split_last_chunk::<2>() {
         Some((body, sum)) if body.len() >= 2 => crc(body).to_le_bytes() == *sum,
         _ => false,
@@ -72,23 +77,25 @@ impl Expected {
     }
 }
 
-/// Length of any sound frame at the head of `bytes`, of whatever unit; `None` if there is none.
-fn any_frame(bytes: &[u8]) -> Option<usize> {
-    let &[_, function, third, ..] = bytes else { return None };
-    let lengths = match function {
+/// Lengths that a frame at the head of `bytes` could have, of whatever unit; 0 is none.
+fn any_lengths(bytes: &[u8]) -> [usize; 2] {
+    let &[_, function, third, ..] = bytes else { return [0, 0] };
+    match function {
         // A reply, or the request of another master.
         1..=4 => [5 + usize::from(third), 8],
-        5 | 6 | 15 | 16 => [8, 8],
-        0x81..=0xFF => [5, 5],
-        _ => return None,
-    };
-    lengths.into_iter().find(|&length| bytes.get(..length).is_some_and(is_sound))
+        5 | 6 | 15 | 16 => [8, 0],
+        0x81..=0xFF => [5, 0],
+        _ => [0, 0],
+    }
 }
 
 /// Finds the reply among what the line carries.
 #[derive(Debug, Default)]
 pub(crate) struct Hunter {
     kept: Vec<u8>,
+    /// How many of the kept bytes were hunted through already: no frame that ends within them is sound, so
+    /// that bytes which come one by one do not have everything before them summed up again and again.
+    hunted: usize,
     /// Bytes that came and were not part of the reply.
     stray: usize,
     /// The first sound frame of somebody else.
@@ -115,33 +122,55 @@ impl Hunter {
     /// The reply, if all of it has come; whatever stood before it is dropped.
     pub(crate) fn find(&mut self, expected: &Expected) -> Option<Vec<u8>> {
         self.drop_echo();
-        let mut at = 0;
+        let (mut at, mut begun) = (0, false);
         while at < self.kept.len() {
             let rest = &self.kept[at..];
-            if let Some(length) = expected.candidate(rest)
-                && let Some(frame) = rest.get(..length).filter(|frame| is_sound(frame))
-            {
-                let frame = frame.to_vec();
-                self.drop_head(at);
-                self.kept.drain(..length);
-                return Some(frame);
+            if let Some(length) = expected.candidate(rest) {
+                if let Some(frame) = self.news(at, length) {
+                    let frame = frame.to_vec();
+                    self.drop_head(at);
+                    self.drop_head_silently(frame.len());
+                    self.hunted = 0;
+                    return Some(frame);
+                }
+                begun |= rest.len() < length;
+            }
+            // What may be the reply, its end still to come, is nobody else's frame: a frame whose checksum
+            // ends in a zero is sound without that zero, too.
+            if begun {
+                at += 1;
+                continue;
             }
             // A sound frame of somebody else is dropped whole, so that its contents are never hunted through.
-            if let Some(length) = any_frame(rest) {
-                let frame = rest[..length].to_vec();
+            if let Some(frame) = any_lengths(rest).into_iter().find_map(|length| self.news(at, length)) {
+                let frame = frame.to_vec();
+                self.drop_head(at + frame.len());
                 self.foreign.get_or_insert(frame);
-                self.drop_head(at + length);
                 at = 0;
             } else {
                 at += 1;
             }
         }
+        if !begun {
+            self.hunted = self.kept.len();
+        }
         None
+    }
+
+    /// The frame of this length at this place, if it is sound and was not hunted through before.
+    fn news(&self, at: usize, length: usize) -> Option<&[u8]> {
+        let end = at + length;
+        self.kept.get(at..end).filter(|frame| end > self.hunted && is_sound(frame))
     }
 
     fn drop_head(&mut self, count: usize) {
         self.stray += count;
+        self.drop_head_silently(count);
+    }
+
+    fn drop_head_silently(&mut self, count: usize) {
         self.kept.drain(..count);
+        self.hunted = self.hunted.saturating_sub(count);
     }
 
     fn drop_echo(&mut self) {
@@ -149,7 +178,7 @@ impl Hunter {
         if let Some(at) = self.kept.windows(echo.len()).position(|window| window == echo.as_slice()) {
             let length = echo.len();
             self.drop_head(at);
-            self.kept.drain(..length);
+            self.drop_head_silently(length);
             self.echo = None;
         }
     }
@@ -259,7 +288,61 @@ mod tests {
         assert_eq!(hunter.find(&expected), Some(request));
     }
 
+    #[test]
+    fn a_reply_that_would_be_sound_without_its_last_byte_is_waited_for() {
+        let reply = framed(&[7, 3, 4, 108, 197, 127, 150]);
+        assert!(reply[8] == 0 && is_sound(&reply[..8]), "{reply:02X?}");
+        let mut hunter = Hunter::default();
+        hunter.push(&reply[..8]);
+        assert_eq!(hunter.find(&read(7, 3, 2)), None);
+        hunter.push(&reply[8..]);
+        assert_eq!(hunter.find(&read(7, 3, 2)), Some(reply));
+    }
+
+    /// A line that babbles what could be the beginning of long frames, a byte at a time.
+    #[test]
+    fn babble_is_summed_up_once() {
+        let expected = read(1, 4, 125);
+        let babble: Vec<u8> = (0..4000).map(|place| if place % 2 == 0 { 3 } else { 0xFF }).collect();
+        let summed = |pieces: usize| {
+            let mut hunter = Hunter::default();
+            SUMMED.set(0);
+            for piece in babble.chunks(pieces) {
+                hunter.push(piece);
+                assert_eq!(hunter.find(&expected), None);
+            }
+            SUMMED.get()
+        };
+        let (whole, single) = (summed(256), summed(1));
+        assert!(single <= 2 * whole, "{single} bytes summed up one by one, {whole} in large pieces");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_found_does_not_depend_on_the_pieces(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    prop::collection::vec(any::<u8>(), 0..12),
+                    prop::collection::vec(any::<u8>(), 4..=4).prop_map(|words| framed(&[&[7, 3, 4], &words[..]].concat())),
+                    prop::collection::vec(any::<u8>(), 2..=2).prop_map(|words| framed(&[&[9, 4, 2], &words[..]].concat())),
+                    Just(framed(&[7, 0x83, 2])),
+                ],
+                0..8,
+            ),
+            pieces in 1_usize..9,
+        ) {
+            let bytes = parts.concat();
+            let expected = read(7, 3, 2);
+            let hunt = |pieces: usize| {
+                let mut hunter = Hunter::default();
+                bytes.chunks(pieces).find_map(|piece| {
+                    hunter.push(piece);
+                    hunter.find(&expected)
+                })
+            };
+            prop_assert_eq!(hunt(bytes.len().max(1)), hunt(pieces));
+        }
+
         #[test]
         fn nothing_panics_and_nothing_unsound_is_found(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..8),
@@ -296,7 +379,8 @@ mod tests {
             hunter.push(&before);
             hunter.push(&reply[..cut]);
             // Garbage may hold a sound frame by chance (1 in 65536 a place): then the reply may go with it.
-            prop_assume!((0..before.len()).all(|at| any_frame(&[&before[at..], &reply].concat()).is_none()));
+            let carries = |bytes: &[u8]| any_lengths(bytes).iter().any(|&end| bytes.get(..end).is_some_and(is_sound));
+            prop_assume!(!(0..before.len()).any(|at| carries(&[&before[at..], &reply].concat())));
             let early = hunter.find(&read(7, 3, 10));
             prop_assert!(early.is_none());
             hunter.push(&reply[cut..]);

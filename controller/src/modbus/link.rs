@@ -82,7 +82,7 @@ enum Open {
 }
 
 /// What a call brought, before it is known what that means for the link.
-enum Called {
+pub(super) enum Called {
     Done(Result<Reply, u8>),
     TimedOut,
     Mismatch(String),
@@ -276,7 +276,7 @@ async fn connect(settings: &TcpSettings) -> Result<Open, String> {
     Ok(Open::Tcp { client: tcp::attach(stream), used: false })
 }
 
-fn request(ask: Ask) -> Request<'static> {
+pub(super) fn request(ask: Ask) -> Request<'static> {
     match ask {
         Ask::Read { function: ReadFunction::Coils, address, count } => Request::ReadCoils(address, count),
         Ask::Read { function: ReadFunction::DiscreteInputs, address, count } => {
@@ -301,7 +301,7 @@ fn reply_length(ask: Ask) -> usize {
     Expected::of(&[0, function.code(), high, low, first, second]).map_or(8, |expected| expected.length())
 }
 
-fn read_result(ask: Ask, result: tokio_modbus::Result<Response>) -> Called {
+pub(super) fn read_result(ask: Ask, result: tokio_modbus::Result<Response>) -> Called {
     match result {
         Ok(Err(exception)) => Called::Done(Err(exception.into())),
         Ok(Ok(response)) => match read_response(ask, response) {

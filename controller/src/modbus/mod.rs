@@ -14,6 +14,8 @@ mod blocks;
 mod bus;
 mod device;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod line;
 mod link;

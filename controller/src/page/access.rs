@@ -10,8 +10,8 @@ use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
 
 use super::attempts::Attempts;
+use super::held::held;
 use super::origin;
-use super::routes::held;
 use super::sessions::{self, Sessions};
 
 /// What a visitor may do.

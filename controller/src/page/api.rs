@@ -14,7 +14,7 @@ use sunkeep_core::explain;
 use sunkeep_models::time::SLOT_SECONDS;
 
 use super::api_fields::FIELDS;
-use super::routes::{OLD, Room};
+use super::room::{OLD, Room};
 use super::{night, shell, words};
 use crate::view::{Forecasts, POINT_MINUTES, View};
 

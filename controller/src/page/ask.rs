@@ -19,7 +19,7 @@ use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use tokio::time::timeout;
 
 use super::access::{Access, Entered};
-use super::routes::Room;
+use super::room::Room;
 use super::wire::Peer;
 use super::{sessions, shell, words};
 use crate::view::View;

@@ -11,7 +11,7 @@ use sunkeep_models::forecast::Forecast;
 use sunkeep_models::time::{HORIZON, SLOT_SECONDS};
 
 use super::chart::{self, Band, Chart, Line, Scale};
-use super::routes::held;
+use super::held::held;
 use super::words;
 use crate::view::{Forecasts, POINT_MINUTES, Point, View};
 
@@ -124,7 +124,7 @@ fn expected_charge(view: &View, forecasts: &Forecasts) -> Markup {
             Line { color: chart::CHARGE, width: 4, points: expected },
         ],
     };
-    let legend = [("charge", "expected"), ("keep", "kept for the critical loads")];
+    let legend = [("charge", "expected"), ("keep", "needed for the critical loads")];
     figure("Battery", &legend, &chart, &said)
 }
 

@@ -36,11 +36,15 @@ mod ask;
 mod attempts;
 mod chart;
 mod charts;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod headers;
+mod held;
 mod loads;
 mod night;
 mod origin;
 mod parts;
+mod room;
 mod routes;
 mod sessions;
 mod shell;
@@ -113,14 +117,14 @@ impl Server {
         let local = listener.local_addr()?;
         let mut hub = self.view.clone();
         let seen =
-            Arc::new(std::sync::Mutex::new(routes::Seen { view: hub.borrow().clone(), at: (self.clock)() }));
+            Arc::new(std::sync::Mutex::new(room::Seen { view: hub.borrow().clone(), at: (self.clock)() }));
         let limits = self.limits;
-        let router = routes::router(Arc::new(routes::Room::new(self, local, Arc::clone(&seen))));
+        let router = routes::router(Arc::new(room::Room::new(self, local, Arc::clone(&seen))));
         let clock = router.clock;
         let watching = async {
             while hub.changed().await.is_ok() {
                 let view = hub.borrow_and_update().clone();
-                *routes::held(&seen) = routes::Seen { view, at: clock() };
+                *held::held(&seen) = room::Seen { view, at: clock() };
             }
         };
         let over = async {

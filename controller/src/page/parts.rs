@@ -9,7 +9,7 @@ use sunkeep_models::quantity::Seconds;
 
 use super::access::Access;
 use super::night::{self, Answer, Tone};
-use super::routes::{OLD, Room};
+use super::room::{OLD, Room};
 use super::{loads, words};
 use crate::view::View;
 

@@ -1,7 +1,6 @@
 //! What answers where, and what every answer has gone through.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, Query, Request as HttpRequest, State};
@@ -10,69 +9,10 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use sunkeep_core::image::Request;
-use sunkeep_models::quantity::Seconds;
-use sunkeep_models::time::Uptime;
-use tokio::sync::{mpsc, watch};
 
-use super::access::Guard;
-use super::charts::Charts;
-use super::wire::{Limits, Peer};
-use super::{PeopleClock, Server, api, ask, headers, origin, parts, shell};
-use crate::view::View;
-
-/// A view older than this means that the hub is stuck: it publishes one a second.
-pub(super) const OLD: Seconds = Seconds(5.0);
-
-/// The last view and when it came.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) view: Option<Arc<View>>,
-    pub(super) at: Uptime,
-}
-
-/// What all answers share.
-pub(super) struct Room {
-    pub(super) guard: Guard,
-    pub(super) clock: PeopleClock,
-    pub(super) ask: mpsc::Sender<Request>,
-    pub(super) hub: watch::Receiver<Option<Arc<View>>>,
-    pub(super) charts: Charts,
-    seen: Arc<Mutex<Seen>>,
-    machine: String,
-    limits: Limits,
-}
-
-/// Takes a lock. No code panics while it holds one; and if it did, what it holds is still worth showing.
-pub(super) fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Room {
-    pub(super) fn new(server: Server, local: SocketAddr, seen: Arc<Mutex<Seen>>) -> Self {
-        Self {
-            guard: Guard::new(server.page.pin.as_deref(), local),
-            clock: server.clock,
-            ask: server.ask,
-            hub: server.view,
-            charts: Charts::default(),
-            seen,
-            machine: origin::machine(),
-            limits: server.limits,
-        }
-    }
-
-    /// Now, as people live it.
-    pub(super) fn now(&self) -> Uptime {
-        (self.clock)()
-    }
-
-    /// The last view and its age.
-    pub(super) fn look(&self) -> (Option<Arc<View>>, Seconds) {
-        let seen = held(&self.seen).clone();
-        (seen.view, self.now().since(seen.at))
-    }
-}
+use super::room::Room;
+use super::wire::Peer;
+use super::{PeopleClock, api, ask, headers, origin, parts, shell};
 
 /// Routes and the clock they go by.
 pub(super) struct Routes {

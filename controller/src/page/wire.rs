@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::routes::held;
+use super::held::held;
 
 /// How long requests under way have when the page ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -99,6 +99,16 @@ pub(super) async fn accept(
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
 }
 
+/// How a connection is read.
+pub(super) fn http(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.head_within)
+        .max_buf_size(limits.head_bytes)
+        .max_headers(limits.header_lines);
+    http
+}
+
 /// One connection, for its life at most.
 async fn talk(
     stream: TcpStream,
@@ -107,12 +117,7 @@ async fn talk(
     place: Place,
     mut ends: watch::Receiver<()>,
 ) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_within)
-        .max_buf_size(limits.head_bytes)
-        .max_headers(limits.header_lines)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let connection = http(&limits).serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::pin!(connection);
     let ended = tokio::select! {
         _ = connection.as_mut() => true,

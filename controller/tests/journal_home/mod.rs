@@ -11,6 +11,9 @@
     reason = "each test file uses its own part of the harness"
 )]
 
+#[path = "../../core/tests/home/mod.rs"]
+mod usual;
+
 use std::time::Duration;
 
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
@@ -18,10 +21,9 @@ use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Journal, JournalOptions, Recorder};
 use sunkeep_core::image::{ProcessImage, Reading, Request};
 use sunkeep_core::planner::{PLAN_SLOTS, Plan, PlannedSlot};
-use sunkeep_core::settings::{Load, Pace, Protection, Reserve, Settings, Tier};
+use sunkeep_core::settings::{Protection, Settings, Tier};
 use sunkeep_core::{Decision, State, step};
-use sunkeep_models::battery::{BatterySpec, Chemistry};
-use sunkeep_models::quantity::{AmpHours, Celsius, Seconds, StateOfCharge, Volts, Watts};
+use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 
 /// Long enough for a slow card, short enough for a test to end.
@@ -46,44 +48,13 @@ pub fn settings() -> Settings {
         ("radio", Tier::Convenience, 15.0),
         ("washer", Tier::Background, 300.0),
     ];
-    let load = |(name, tier, nominal): (&str, Tier, f64)| Load {
-        name: name.into(),
-        label: name.into(),
-        tier,
-        nominal: Watts(nominal),
-        standby: Watts(1.0),
-        switchable: true,
-        powers_hub: false,
-        min_on: Seconds(30.0),
-        min_off: Seconds(60.0),
-    };
-    let percent = |value: f64| StateOfCharge::clamped(value / 100.0);
+    let usual = usual::settings(
+        tiers.into_iter().map(|(name, tier, watts)| usual::load(name, tier, watts)).collect(),
+    );
     Settings {
-        battery: BatterySpec::new(Chemistry::Lfp, AmpHours(200.0), 4),
-        efficiency: 0.95,
         reported_uncertainty: 0.03,
-        protection: Protection {
-            low_voltage: Volts(12.2),
-            cutoff_voltage: Volts(11.6),
-            reconnect_voltage: Volts(13.0),
-            low_charge: percent(15.0),
-            cutoff_charge: percent(8.0),
-            reconnect_charge: percent(25.0),
-            hold: Seconds(5.0),
-            recovery_hold: Seconds(120.0),
-            max_temperature: Celsius(55.0),
-            overload: Some(Watts(700.0)),
-            overload_wait: Seconds(300.0),
-        },
-        reserve: Reserve {
-            floor: percent(20.0),
-            important: percent(45.0),
-            convenience: percent(70.0),
-            hysteresis: 0.05,
-        },
-        pace: Pace { cap: 2, settle: Seconds(10.0) },
-        loads: tiers.into_iter().map(load).collect(),
-        stale_after: Seconds(60.0),
+        protection: Protection { overload: Some(Watts(700.0)), ..usual.protection },
+        ..usual
     }
 }
 
@@ -203,7 +174,6 @@ impl Home {
             issued: Slot::of(self.unix_at_start),
             made: self.image.now,
             into_slot: Seconds(self.random.random_range(0.0..1800.0)),
-            image: self.image.now,
             settings: self.settings.digest(),
             slots,
         });

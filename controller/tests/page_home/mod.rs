@@ -8,18 +8,25 @@
     reason = "each user takes its own part, and what is published may be nothing"
 )]
 
+#[path = "../../core/tests/home/mod.rs"]
+mod usual;
+
 use std::f64::consts::PI;
 use std::sync::Arc;
+use std::time::Duration;
 
+use sunkeep::config::Page;
 use sunkeep::view::{Counts, DeviceHealth, Forecasts, Meter, POINT_MINUTES, Point, View};
 use sunkeep_core::image::{ProcessImage, Reading, Request};
 use sunkeep_core::planner::{PlanInput, plan};
-use sunkeep_core::settings::{Load, Pace, Protection, Reserve, Settings, Tier};
+use sunkeep_core::settings::{Load, Pace, Settings, Tier};
 use sunkeep_core::{State, step};
 use sunkeep_models::battery::{BatterySpec, ChargeEstimator, Chemistry};
 use sunkeep_models::forecast::Forecast;
-use sunkeep_models::quantity::{AmpHours, Celsius, Seconds, StateOfCharge, Volts, Watts};
+use sunkeep_models::quantity::{AmpHours, Seconds};
 use sunkeep_models::time::{HORIZON, Slot, TimeSource, Uptime, WallTime, Zone};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 
 /// Friday, 2026-03-06, 20:10 in Nairobi.
 pub const EVENING: i64 = 1_772_817_000;
@@ -34,17 +41,7 @@ pub struct Home {
 }
 
 fn load(name: &str, label: &str, tier: Tier, nominal: f64) -> Load {
-    Load {
-        name: name.into(),
-        label: label.into(),
-        tier,
-        nominal: Watts(nominal),
-        standby: Watts(1.0),
-        switchable: true,
-        powers_hub: false,
-        min_on: Seconds(30.0),
-        min_off: Seconds(60.0),
-    }
+    Load { label: label.into(), ..usual::load(name, tier, nominal) }
 }
 
 pub fn loads() -> Vec<Load> {
@@ -61,33 +58,11 @@ pub fn loads() -> Vec<Load> {
 }
 
 pub fn settings(loads: Vec<Load>) -> Settings {
-    let percent = |value: f64| StateOfCharge::clamped(value / 100.0);
     Settings {
         battery: BatterySpec::new(Chemistry::Lfp, AmpHours(150.0), 4),
-        efficiency: 0.95,
         reported_uncertainty: 0.04,
-        protection: Protection {
-            low_voltage: Volts(12.2),
-            cutoff_voltage: Volts(11.6),
-            reconnect_voltage: Volts(13.0),
-            low_charge: percent(15.0),
-            cutoff_charge: percent(8.0),
-            reconnect_charge: percent(25.0),
-            hold: Seconds(5.0),
-            recovery_hold: Seconds(120.0),
-            max_temperature: Celsius(55.0),
-            overload: None,
-            overload_wait: Seconds(300.0),
-        },
-        reserve: Reserve {
-            floor: percent(20.0),
-            important: percent(45.0),
-            convenience: percent(70.0),
-            hysteresis: 0.05,
-        },
         pace: Pace { cap: 2, settle: Seconds(5.0) },
-        loads,
-        stale_after: Seconds(60.0),
+        ..usual::settings(loads)
     }
 }
 
@@ -234,6 +209,27 @@ impl Home {
 
     pub fn publish(&self) -> Option<Arc<View>> {
         Some(Arc::new(self.view.clone()))
+    }
+}
+
+/// Serves the page as the hub does, with a cycle a second behind it that takes wishes up.
+pub async fn serve(listener: TcpListener, page: Page, mut home: Home) -> std::io::Result<()> {
+    let (publish, view) = watch::channel(home.publish());
+    let (ask, mut asked) = mpsc::channel(16);
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let cycles = async {
+        loop {
+            second.tick().await;
+            while let Ok(request) = asked.try_recv() {
+                home.ask(request);
+            }
+            home.cycle();
+            publish.send_replace(home.publish());
+        }
+    };
+    tokio::select! {
+        served = sunkeep::page::serve(listener, page, view, ask) => served,
+        () = cycles => Ok(()),
     }
 }
 

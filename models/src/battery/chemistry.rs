@@ -1,24 +1,43 @@
 //! What a chemistry brings with it, per cell: tables of voltage, capacity and resistance, each with its source.
 //!
-//! Sources:
+//! Where a figure has no source that could be read, it is called an engineering assumption, with the reason
+//! for it. The bounds of the estimator rest on the wide ones (spread, polarisation, twice the resistance), so
+//! that such a figure may be somewhat wrong without the bounds being so.
+//!
 //! - LFP open-circuit voltage: pseudo open-circuit voltage of the Lithium Werks APR18650M1B at C/32 and room
-//!   temperature, Sunil, Pattipati and Balasingam, "Piecewise Linear Approximation of Battery Open-Circuit
-//!   Voltage Characteristics Using Dynamic Programming", IEEE Trans. Instrumentation and Measurement 2025
-//!   (break points published with the article). Its last points, 3.42 V and 3.60 V, still stand under the
-//!   charging current; a full cell that rests falls to 3.35 to 3.40 V, which is put in their place. Hysteresis after long rest is 5 to 25 mV between the
-//!   charged and the discharged branch (ACCURE, "Battery hysteresis effect"); relaxation goes on for hours
-//!   (Voicila et al., Batteries 2025, 11(5), 186).
-//! - Lead-acid, flooded and AGM: the tables of state of charge against voltage in Trojan Battery Company's
-//!   User's Guide (rest of 6 to 24 h), extended to empty along their last slope. The temperature
-//!   coefficient of the open-circuit voltage, 0.2 mV/K a cell, is Bode, "Lead-Acid Batteries", Wiley 1977.
-//! - Capacity in the cold: lead-acid, discharge longer than an hour, from 0 to 40 °C, Discover Energy
-//!   ("How does temperature affect a battery's available capacity?"); at -18 °C 45 % for sealed lead-acid
-//!   and 70 % for LFP (makers' comparisons at 0 °F; weaker evidence). Between those points the line
-//!   is straight; nothing is claimed above the rating except what the table says.
-//! - Self-discharge and charge efficiency: Linden's Handbook of Batteries, 4th ed., chapters 16, 17 and 26;
-//!   Stevens and Corey, "A Study of Lead-Acid Battery Efficiency Near Top-of-Charge", Sandia 1996: the
-//!   charge efficiency of flooded cells is above 90 % below 80 % state of charge and falls towards nothing
-//!   as they become full.
+//!   temperature, the data that S. Sunil, K. Pattipati and B. Balasingam publish with "Piecewise Linear
+//!   Approximation of Battery Open-Circuit Voltage Characteristics Using Dynamic Programming", IEEE
+//!   Transactions on Instrumentation and Measurement, 2025 (github.com/soorajsunil/Piecewise-Battery-OCV,
+//!   `Data/LithiumWerks-APR18650M1B.mat`). The points are their break points, rounded to 0.1 mV; from 5 to 98 %
+//!   the lines between them lie within 11 mV of the data. The last of them, 3.42 V and 3.60 V,
+//!   still stand under the charging current; 3.38 V for a full cell at rest is an engineering assumption,
+//!   within the 3.35 to 3.40 V at which full cells are seen to settle.
+//! - LFP hysteresis of 5 to 25 mV after long rest: ACCURE, "Battery hysteresis effect" (accure.net). Rest:
+//!   3 h were enough for LFP with D. Theuerkauf and L. Swan, "Characteristics of Open Circuit Voltage
+//!   Relaxation in Lithium-Ion Batteries for the Purpose of State of Charge and State of Health Analysis",
+//!   Batteries 2022, 8(8), 77; the last millivolts take up to a day (T.-I. Voicila et al., "Enhanced OCV
+//!   Estimation in LiFePO4 Batteries", Batteries 2025, 11(5), 186). The spread holds both.
+//! - Lead-acid open-circuit voltage, flooded and AGM or gel: Trojan Battery Company's User's Guide, "Open
+//!   Circuit Voltage Testing" (after a rest of 6 h, better 24 h). The section was read again, its tables could
+//!   not be; Xantrex, DR Series owner's manual 975-0012-01-02, table B-6, gives the flooded cell within 12 mV
+//!   of ours from 10 to 100 %. Empty is extended along the last slope. Other makes differ: the table "State Of
+//!   Charge" at meeknet.co.uk/e38 has for acid of 1.265 a flooded cell of 2.108 V full and 2.010 V at a quarter,
+//!   which ours takes for nearly half full; for such cells the current had better be measured.
+//! - Temperature of the lead-acid voltage, 0.2 mV/K a cell: engineering assumption. The same table moves a
+//!   cell by 0.15 mV/K from 21 to 38 °C, and by 0.5 mV/K from -18 to 27 °C; at -18 °C the assumption is 13 mV
+//!   too high, inside the spread.
+//! - Capacity of lead-acid from 0 to 40 °C: Discover Energy, "How does temperature affect a batteries
+//!   available capacity?" (discover-energy.com, FAQ), row "> 60 Min". At -18 °C 45 % for sealed lead-acid and
+//!   70 % for LFP: figures that sellers repeat for 0 °F, no measurement behind them could be found. LFP at 0
+//!   and 10 °C: engineering assumption, a curve between that and the rating.
+//! - Charge efficiency: J. W. Stevens and G. P. Corey, "A Study of Lead-Acid Battery Efficiency Near
+//!   Top-of-Charge and the Impact on PV System Design", Sandia National Laboratories, 1996: above 95 % at low
+//!   states of charge, falling off near full. 90 % for flooded cells and where it falls off
+//!   ([`super::BatterySpec`]) are engineering assumptions on the cautious side of that; 95 % for sealed ones is
+//!   the default of Victron's BMV battery monitors (BMV-700 manual, "Charge Efficiency Factor"). LFP: an
+//!   engineering assumption, losses of charge are below what a shunt can measure.
+//! - Self-discharge: 5 to 15 % a month for flooded cells, by temperature (Trojan, data sheet J305P-AC). 6 % for
+//!   the others is an engineering assumption: twice the 2 to 3 % that are usually stated, for the electronics.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,8 +99,9 @@ const LEAD_CAPACITY: &[(f64, f64)] = &[
 ];
 const LFP_CAPACITY: &[(f64, f64)] = &[(-18.0, 0.70), (0.0, 0.88), (10.0, 0.95), (25.0, 1.0)];
 
-/// Pairs of degrees Celsius and the resistance relative to that at 25 °C: rough, and only ever used to say
-/// how far a loaded voltage may be from the open-circuit voltage.
+/// Pairs of degrees Celsius and the resistance relative to that at 25 °C. Engineering assumption, that it
+/// doubles by 0 °C: rough, and only ever used to say how far a loaded voltage may be from the open-circuit
+/// voltage.
 const RESISTANCE: &[(f64, f64)] = &[(-20.0, 4.0), (0.0, 2.0), (10.0, 1.4), (25.0, 1.0), (40.0, 0.9)];
 
 /// Resistance factor where nobody measures the temperature: as if it froze.
@@ -154,7 +174,8 @@ impl Chemistry {
     }
 
     /// How far a rested cell of this chemistry may be from its table, V a cell: hysteresis, make, density
-    /// of the acid (Trojan: 1.277 ± 0.007), layering.
+    /// of the acid (Trojan: 1.277 ± 0.007, some 7 mV), layering. What they add up to is an engineering
+    /// assumption.
     pub fn spread(self) -> Volts {
         Volts(match self {
             Self::Lfp => 0.030,
@@ -164,7 +185,8 @@ impl Chemistry {
     }
 
     /// How far, beyond the ohmic drop, the terminals may stand above the open-circuit voltage while or
-    /// after charging, and below it while or after discharging, V a cell at 25 °C.
+    /// after charging, and below it while or after discharging, V a cell at 25 °C. Engineering assumption:
+    /// from the full cell at rest to the highest usual charging voltage, and half of that on the way down.
     pub(super) fn polarisation(self) -> (Volts, Volts) {
         match self {
             Self::Lfp => (Volts(0.30), Volts(0.15)),
@@ -173,7 +195,8 @@ impl Chemistry {
         }
     }
 
-    /// After how long a rest that polarisation has gone.
+    /// After how long a rest that polarisation has gone: see the head of this file; Trojan asks for 6 h at
+    /// least with lead-acid.
     pub(super) fn relaxation(self) -> Seconds {
         Seconds(if self.is_lead_acid() { 8.0 } else { 3.0 } * 3600.0)
     }
@@ -194,8 +217,9 @@ impl Chemistry {
         Volts(if self.is_lead_acid() { 2.0 } else { 3.2 })
     }
 
-    /// Usual charging voltage of a cell in absorption at 25 °C, V: 3.55 for LFP (Victron's default of
-    /// 14.2 V for four), 2.4 for sealed and 2.45 for flooded lead-acid.
+    /// Usual charging voltage of a cell in absorption at 25 °C, V: 3.55 for LFP (14.2 V for
+    /// four, the lithium preset of Victron's solar chargers), 2.40 for sealed lead-acid (Trojan's User's Guide,
+    /// table 6, gel) and 2.45 for flooded (engineering assumption: Trojan's data sheet J305P-AC has 2.47).
     pub fn absorption_voltage(self) -> Volts {
         Volts(match self {
             Self::Lfp => 3.55,
@@ -205,13 +229,14 @@ impl Chemistry {
     }
 
     /// By how much a charger that measures temperature moves the absorption voltage, V/K a cell: -5 mV for
-    /// lead-acid (Trojan's User's Guide), nothing for LFP.
+    /// lead-acid (Trojan's User's Guide, table 6), nothing for LFP (Victron).
     pub fn absorption_per_kelvin(self) -> Volts {
         Volts(if self.is_lead_acid() { -0.005 } else { 0.0 })
     }
 
     /// Typical resistance of a cell of one ampere-hour at 25 °C, Ω; a larger cell has less in proportion.
-    /// 0.5 mΩ at 100 Ah for LFP, and 1 mΩ (flooded 1.3) for lead-acid, connectors included.
+    /// 0.5 mΩ at 100 Ah for LFP, and 1 mΩ (flooded 1.3) for lead-acid, connectors included. Engineering
+    /// assumption: the true one may be from nothing to twice this.
     pub(super) fn resistance_of_one_ah(self) -> f64 {
         match self {
             Self::Lfp => 0.05,
@@ -230,7 +255,7 @@ impl Chemistry {
     }
 
     /// Most charge a battery loses by standing (its own electronics included), part of capacity a day:
-    /// 15 % a month for old flooded cells in the heat, 6 % for the others.
+    /// 15 % a month for flooded cells in the heat, 6 % for the others.
     pub(super) fn worst_self_discharge(self) -> f64 {
         match self {
             Self::LeadAcidFlooded => 0.005,
@@ -239,6 +264,7 @@ impl Chemistry {
     }
 
     /// How far below 1 the state of charge may still be when the tail current of absorption is reached.
+    /// Engineering assumption.
     pub(super) fn full_uncertainty(self) -> f64 {
         if self.is_lead_acid() { 0.08 } else { 0.03 }
     }

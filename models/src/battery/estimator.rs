@@ -14,7 +14,7 @@ use crate::quantity::{Amps, Celsius, Seconds, StateOfCharge, Volts, Watts};
 
 /// Longest span one sample speaks for; what lies further back counts as unmeasured.
 const HOLD: Seconds = Seconds(120.0);
-/// How long voltage and tail current must say "full" (Victron's battery monitors: 3 min).
+/// How long voltage and tail current must say "full" (the default of Victron's BMV-700: 3 min).
 const FULL_AFTER: Seconds = Seconds(180.0);
 /// How far from its stated level a hardware cut may come: it looks at a loaded voltage.
 const CUT_UNCERTAINTY: f64 = 0.10;

@@ -56,7 +56,7 @@ pub struct SpecError {
 impl BatterySpec {
     /// A battery with what is usual for its chemistry: resistance from chemistry and capacity, ±10 %
     /// capacity, current ±2 % and ±C/1000, voltage ±0.5 %, at worst C/2 in either direction, tail current
-    /// 4 % of capacity (Victron's default for its battery monitors).
+    /// 4 % of capacity. These are engineering assumptions.
     pub fn new(chemistry: Chemistry, capacity: AmpHours, cells: u16) -> Self {
         let series = f64::from(cells);
         let nominal = chemistry.nominal_voltage() * series;
@@ -155,7 +155,8 @@ impl BatterySpec {
     }
 
     /// Between which limits the charge efficiency lies at this state of charge. Lead-acid gasses as it
-    /// fills, until nothing of the current is stored; at the top of LFP balancers burn it.
+    /// fills, until nothing of the current is stored; at the top of LFP balancers burn it. Where that begins is
+    /// an engineering assumption; sources in `chemistry`.
     pub(super) fn efficiency_bounds(&self, charge: f64) -> (f64, f64) {
         let low = (1.0 - 1.6 * (1.0 - self.charge_efficiency)).max(0.0);
         let taper: &[(f64, f64)] = if self.chemistry.is_lead_acid() {

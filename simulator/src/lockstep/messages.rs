@@ -48,6 +48,6 @@ pub struct Tick {
     pub n: u64,
     /// Simulated time since the hub said hello, ms.
     pub uptime_ms: u64,
-    /// Simulated wall time, seconds since 1970.
-    pub unix: i64,
+    /// Wall time, seconds since 1970; none in a home without a clock.
+    pub unix: Option<i64>,
 }

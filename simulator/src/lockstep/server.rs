@@ -121,7 +121,7 @@ async fn connection(
         }
         let n = *made + 1;
         let uptime_ms = (*made - first) * schedule.step.as_millis() as u64;
-        if !say(&mut writer, &ToHub::Tick(Tick { n, uptime_ms, unix: home.unix() })).await {
+        if !say(&mut writer, &ToHub::Tick(Tick { n, uptime_ms, unix: Some(home.unix()) })).await {
             return Ok(Ended::Gone);
         }
         match listen(&mut reader, schedule.patience, n).await? {

@@ -144,7 +144,7 @@ async fn ready_is_told_after_the_first_completed_cycle_and_not_before() {
     let mut driven = ticks.hub().await;
     assert_eq!(service.hears(Duration::from_secs(3)).await, None, "no cycle, no word");
     assert!(hub.view().await.is_none());
-    driven.cycle(Duration::ZERO, house.home().unix()).await;
+    driven.cycle(Duration::ZERO, Some(house.home().unix())).await;
     let heard = service.hears(Duration::from_secs(5)).await;
     assert_eq!(heard.as_deref().map(str::trim), Some("READY=1"));
     assert!(hub.view().await.is_some());

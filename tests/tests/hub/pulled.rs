@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde_json::Value;
 use sunkeep_tests::disk::SmallDisk;
-use sunkeep_tests::house::{House, MIDNIGHT, set};
+use sunkeep_tests::house::{ALL_OFF, House, MIDNIGHT, set};
 use sunkeep_tests::hub::{Hub, device, faults};
 use sunkeep_tests::ticks::{Driven, Ticks};
 use sunkeep_tests::{pause, until};
@@ -89,10 +89,11 @@ async fn a_disk_that_is_full_is_told_once_and_the_records_are_written_when_there
     assert_eq!(sheds, 8, "what was decided while the disk was full is there");
 }
 
-/// Cycles a second apart, with a clock that shows `unix` at the first of them.
-async fn seconds(driven: &mut Driven, uptime: &mut u64, count: u64, unix: i64) {
+/// Cycles a second apart, with a clock that shows `unix` at the first of them, or no clock.
+async fn seconds(driven: &mut Driven, uptime: &mut u64, count: u64, unix: impl Into<Option<i64>>) {
+    let unix = unix.into();
     for second in 0..count {
-        driven.cycle(Duration::from_secs(*uptime), unix + second.cast_signed()).await;
+        driven.cycle(Duration::from_secs(*uptime), unix.map(|unix| unix + second.cast_signed())).await;
         *uptime += 1;
     }
 }
@@ -130,6 +131,34 @@ async fn a_clock_that_leaps_is_told_once_and_the_hub_counts_on() {
     assert_eq!(shows(&view, trouble), 0);
     assert_eq!(hub.said(&["the clock was set by"]), 1);
     assert_eq!(hub.said(&["WARN", trouble]), leaps.len() + 1);
+    assert_eq!(view["counts"]["cycles"], uptime);
+    driven.stop().await;
+}
+
+#[tokio::test]
+async fn a_hub_without_a_clock_protects_and_says_so_once_until_one_is_set() {
+    let house = House::start(34, 0.01).await;
+    let ticks = Ticks::listen().await;
+    let arguments = ["--lockstep", &ticks.address()];
+    let hub = Hub::run_with(HUB, &house.write(&house.quick_table()), house.page(), &arguments, &[]);
+    let mut driven = ticks.hub().await;
+    let trouble = "The time of day is unknown";
+    let mut uptime = 0;
+    seconds(&mut driven, &mut uptime, 60, None).await;
+    let view = hub.view().await.unwrap();
+    assert_eq!((&view["counts"]["cycles"], &view["unix_s"]), (&60.into(), &serde_json::Value::Null));
+    assert_eq!(house.coils(), ALL_OFF, "protection needs no clock");
+    assert_eq!((shows(&view, trouble), hub.said(&["WARN", trouble])), (1, 1));
+
+    seconds(&mut driven, &mut uptime, 5, MIDNIGHT).await;
+    let view = hub.view().await.unwrap();
+    assert_eq!(view["unix_s"], MIDNIGHT + 4, "a first clock is taken at once");
+    assert_eq!((shows(&view, trouble), hub.said(&["INFO is over", trouble])), (0, 1));
+
+    // Pulled again, it counts on.
+    seconds(&mut driven, &mut uptime, 30, None).await;
+    let view = hub.view().await.unwrap();
+    assert_eq!(view["unix_s"], MIDNIGHT + 34);
     assert_eq!(view["counts"]["cycles"], uptime);
     driven.stop().await;
 }
