@@ -233,6 +233,10 @@ fn e14_e15_full_and_failing_disks_at_every_step() {
                 card.arm(Some(fault));
                 let refusal = drive(&mut store, &repo, NEW, &mut fetched).expect_err("a step failed");
                 assert_eq!(refusal.reason, reason, "{fault:?}: {refusal}");
+                if matches!(fault, Fault::Once(..)) {
+                    // On a full disk rubbish would stay in the way.
+                    assert!(!card.files().iter().any(|file| file.contains(".part")), "{:?}", card.files());
+                }
                 served(&mut store).expect("a slot serves");
                 // There is room again: the same process goes on, and so does a new one.
                 card.arm(None);
