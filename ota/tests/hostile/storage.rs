@@ -94,10 +94,17 @@ fn drive(
 
 /// A card whose hub serves the old release, and the repository with the new one.
 fn prepared() -> (Card, Repo) {
+    prepared_by(&[OLD])
+}
+
+/// The same after several updates, so that both slots are in use.
+fn prepared_by(counters: &[u64]) -> (Card, Repo) {
     let mut repo = Repo::new();
     let card = Card::new();
     let mut store = open(&card, &repo).unwrap().store;
-    drive(&mut store, &repo, OLD, &mut Vec::new()).unwrap();
+    for counter in counters {
+        drive(&mut store, &repo, *counter, &mut Vec::new()).unwrap();
+    }
     repo.release();
     (card, repo)
 }
@@ -121,11 +128,11 @@ fn steps_of_an_update() -> usize {
 #[test]
 fn c10_e01_e02_e03_e04_e05_e06_e07_e08_e09_e10_e11_e12_power_is_cut_at_every_step() {
     let mut chance = seeded();
-    let (prepared, repo) = prepared();
+    let (prepared, repo) = prepared_by(&[OLD - 1, OLD]);
     let steps = steps_of_an_update();
     println!("{steps} steps, 8 outcomes each");
     assert!(steps > 40);
-    for cut in 1..=steps + 5 {
+    for cut in 1..=steps + 10 {
         for _ in 0..8 {
             let card = prepared.copy();
             let mut fetched = Vec::new();
@@ -152,6 +159,12 @@ fn c10_e01_e02_e03_e04_e05_e06_e07_e08_e09_e10_e11_e12_power_is_cut_at_every_ste
             let known = acknowledged.trusted(&Limits::default()).unwrap().0;
             assert!(trusted.floors().timestamp >= known.floors().timestamp, "cut at {cut}");
             assert!(store.state().channel("load").floor() >= acknowledged.channel("load").floor());
+            // No slot is named that does not hold what it should.
+            for slot in [Slot::A, Slot::B] {
+                if store.state().channel("load").in_slot(slot).is_some() {
+                    store.read_slot("load", slot).expect("a slot that is named is whole");
+                }
+            }
             // Exactly the old or the new one serves.
             let source = store.state().channel("load").serving();
             let before = served(&mut store).expect("a slot serves");
