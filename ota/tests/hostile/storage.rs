@@ -260,9 +260,15 @@ fn e14_e15_full_and_failing_disks_at_every_step() {
             }
         }
     }
-    // The reserve is not touched.
+    // The reserve is not touched, however a download began.
     let card = prepared.copy();
     let mut store = open(&card, &repo).unwrap().store;
+    let release = release(NEW, Payload::Model);
+    let mut download = store.download(&release).unwrap();
+    card.set_free(4_096 + 100);
+    let refusal = store.put_chunk(&mut download, 0, &content(NEW)[..256]).expect_err("the reserve was used");
+    assert_eq!(refusal.reason, Reason::DiskFull);
+    store.forget_download(&release.sha256).unwrap();
     for free in [4_096 + 100, 4_096, 0] {
         card.set_free(free);
         let refusal = drive(&mut store, &repo, NEW, &mut Vec::new()).expect_err("the reserve was used");
@@ -309,11 +315,15 @@ fn e15_e16_slots_that_cannot_be_read() {
 fn e17_copies_of_the_state_that_are_torn_zero_or_too_new() {
     type Damage = fn(&mut Vec<u8>);
     let (intact, repo) = updated();
-    let damages: [(&str, Damage); 5] = [
+    let damages: [(&str, Damage); 6] = [
         ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
         ("empty", Vec::clear),
         ("zero", |bytes| bytes.fill(0)),
         ("one bit", |bytes| *bytes.last_mut().unwrap() ^= 1),
+        ("one digit, still JSON", |bytes| {
+            let at = bytes.windows(10).position(|part| part == b"\"counter\":").unwrap();
+            bytes[at + 10] ^= 1;
+        }),
         ("newer", |bytes| bytes["sunkeep-ota-state ".len()] = b'9'),
     ];
     let newest = open(&intact, &repo).unwrap().store.state().clone();
