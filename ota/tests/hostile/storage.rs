@@ -322,7 +322,8 @@ fn e17_copies_of_the_state_that_are_torn_zero_or_too_new() {
         ("one bit", |bytes| *bytes.last_mut().unwrap() ^= 1),
         ("one digit, still JSON", |bytes| {
             let at = bytes.windows(10).position(|part| part == b"\"counter\":").unwrap();
-            bytes[at + 10] ^= 1;
+            let end = bytes[at..].iter().position(|byte| *byte == b',').unwrap();
+            bytes[at + end - 1] ^= 1;
         }),
         ("newer", |bytes| bytes["sunkeep-ota-state ".len()] = b'9'),
     ];
