@@ -73,7 +73,7 @@ impl PublicKey {
             Self::EcdsaP256(key) => {
                 use p256::ecdsa::signature::Verifier;
                 let bytes: Option<Vec<u8>> =
-                    digits.as_bytes().chunks(2).map(|pair| crate::digest::byte_of(pair)).collect();
+                    digits.as_bytes().chunks(2).map(crate::digest::byte_of).collect();
                 bytes
                     .and_then(|bytes| p256::ecdsa::DerSignature::try_from(bytes.as_slice()).ok())
                     .is_some_and(|signature| key.verify(message, &signature).is_ok())

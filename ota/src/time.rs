@@ -86,7 +86,8 @@ pub struct LowerBound(pub Utc);
 /// The newest times that signed documents stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedTime {
-    /// By roles whose keys are kept offline: root and targets.
+    /// By roles whose keys are kept offline: root and targets. What targets signed is forgotten when a key of
+    /// theirs is rotated.
     pub offline: Utc,
     /// By roles whose keys lie on a server: timestamp and snapshot. Forgotten when such a key is rotated,
     /// because who stole it may have signed a time far ahead.

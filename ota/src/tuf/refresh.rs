@@ -143,6 +143,10 @@ impl Refresh {
             Stage::Snapshot => {
                 self.trusted = self.trusted.with_snapshot(bytes, &self.limits, self.time)?;
                 self.skip_known()?;
+                // The same document is not asked for twice, whatever went wrong.
+                if self.stage == Stage::Snapshot {
+                    return Err(Refusal::new(Reason::OutOfOrder, "snapshot", "taken, and not current"));
+                }
             }
             Stage::Targets => {
                 self.trusted = self.trusted.with_targets(bytes, &self.limits, self.time)?;

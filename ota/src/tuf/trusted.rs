@@ -99,6 +99,11 @@ impl Trusted {
         if snapshot_rotated {
             next.floors.targets.clear();
         }
+        // The same for the time that a stolen targets key may have signed: what the root signed is left.
+        if old.targets.lost_any_to(&new.content.targets) {
+            next.floors.time.offline = Utc(0);
+            note_time(&mut next.floors.time.offline, &self.root);
+        }
         note_time(&mut next.floors.time.offline, &new);
         // 5.3.7: "Set the trusted root metadata file to the new root metadata file."
         next.root = Arc::new(new);

@@ -39,6 +39,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("F07", "as F01"),
     ("F08", "as F01"),
     ("F09", "as F01"),
+    ("F10", "as F01"),
     ("F11", "as F01"),
     ("F12", "as F01"),
     ("F13", "as F01"),
@@ -75,12 +76,7 @@ fn every_row_has_a_test_or_a_reason() {
     for (row, reason) in ELSEWHERE {
         assert!(!rows.contains_key(*row), "{row} has a test and a reason to have none: {reason}");
     }
-    for (row, test) in &rows {
-        println!("{row}: {test}");
-    }
-    for (row, reason) in ELSEWHERE {
-        println!("{row}: not here: {reason}");
-    }
+    check_table(&rows);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/ota/hostile.md");
     let Ok(list) = std::fs::read_to_string(&file) else {
         println!("skipped: no ../shared/ota");
@@ -93,4 +89,24 @@ fn every_row_has_a_test_or_a_reason() {
         .filter(|id| !rows.contains_key(&id[..3]) && !ELSEWHERE.iter().any(|(row, _)| row == &&id[..3]))
         .collect();
     assert!(missing.is_empty(), "neither test nor reason: {missing:?}");
+}
+
+/// `ota/HOSTILE.md` says the same; `SUNKEEP_WRITE=1` writes it anew.
+fn check_table(rows: &BTreeMap<String, String>) {
+    let tests = rows.iter().map(|(row, test)| (row.as_str(), format!("`{test}`")));
+    let elsewhere = ELSEWHERE.iter().map(|(row, reason)| (*row, format!("not here: {reason}")));
+    let sorted: BTreeMap<&str, String> = tests.chain(elsewhere).collect();
+    let mut table = String::from(
+        "# Hostile and faulty inputs, and the test of each\n\nWritten by `tests/hostile/coverage.rs` (`SUNKEEP_WRITE=1`).\n\n\
+         | id | test |\n|---|---|\n",
+    );
+    for (row, test) in sorted {
+        table.push_str(&format!("| {row} | {test} |\n"));
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("HOSTILE.md");
+    if std::env::var_os("SUNKEEP_WRITE").is_some() {
+        std::fs::write(&file, &table).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(found, table, "{} is out of date: SUNKEEP_WRITE=1 writes it", file.display());
 }

@@ -80,7 +80,7 @@ fn g01_only_what_ran_on_trial_is_confirmed() {
 }
 
 #[test]
-fn f10_a_staged_file_that_fails_its_checks() {
+fn a_staged_file_that_fails_its_checks_is_not_tried_again() {
     for reason in [Reason::Golden, Reason::OnnxParse, Reason::WeightsNotFinite, Reason::BudgetRam] {
         let mut hub = Hub::new();
         hub.install(6);

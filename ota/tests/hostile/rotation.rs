@@ -135,6 +135,30 @@ fn a20_a_time_far_ahead_is_forgotten_with_the_key_that_signed_it() {
 }
 
 #[test]
+fn a20_the_same_for_a_stolen_targets_key() {
+    let mut repo = Repo::new();
+    let (real, far) = (repo.issued, NOW + 8_000 * DAY);
+    // All documents say so, as none may be issued after it expires.
+    for kind in [Kind::Timestamp, Kind::Snapshot, Kind::Targets] {
+        repo.role(kind).expires = far + DAY;
+    }
+    repo.issued = far;
+    repo.release();
+    let (client, result) = refresh(repo.client(), &repo.files, now());
+    result.unwrap();
+    assert_eq!((client.floors().time.offline, client.floors().time.online), (Utc(far), Utc(far)));
+    repo.issued = real;
+    repo.role(Kind::Timestamp).keys = vec![50];
+    repo.next_root();
+    let (client, _) = refresh(client, &repo.files, now());
+    assert_eq!((client.floors().time.offline, client.floors().time.online), (Utc(far), Utc(0)));
+    repo.role(Kind::Targets).keys = vec![52];
+    repo.next_root();
+    let (client, _) = refresh(client, &repo.files, now());
+    assert_eq!(client.floors().time.newest(), Utc(real));
+}
+
+#[test]
 fn a_key_that_is_added_lowers_no_floor() {
     let mut repo = Repo::new();
     repo.release();

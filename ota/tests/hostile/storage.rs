@@ -94,10 +94,17 @@ fn drive(
 
 /// A card whose hub serves the old release, and the repository with the new one.
 fn prepared() -> (Card, Repo) {
+    prepared_by(&[OLD])
+}
+
+/// The same after several updates, so that both slots are in use.
+fn prepared_by(counters: &[u64]) -> (Card, Repo) {
     let mut repo = Repo::new();
     let card = Card::new();
     let mut store = open(&card, &repo).unwrap().store;
-    drive(&mut store, &repo, OLD, &mut Vec::new()).unwrap();
+    for counter in counters {
+        drive(&mut store, &repo, *counter, &mut Vec::new()).unwrap();
+    }
     repo.release();
     (card, repo)
 }
@@ -121,11 +128,11 @@ fn steps_of_an_update() -> usize {
 #[test]
 fn c10_e01_e02_e03_e04_e05_e06_e07_e08_e09_e10_e11_e12_power_is_cut_at_every_step() {
     let mut chance = seeded();
-    let (prepared, repo) = prepared();
+    let (prepared, repo) = prepared_by(&[OLD - 1, OLD]);
     let steps = steps_of_an_update();
     println!("{steps} steps, 8 outcomes each");
     assert!(steps > 40);
-    for cut in 1..=steps + 5 {
+    for cut in 1..=steps + 10 {
         for _ in 0..8 {
             let card = prepared.copy();
             let mut fetched = Vec::new();
@@ -152,6 +159,12 @@ fn c10_e01_e02_e03_e04_e05_e06_e07_e08_e09_e10_e11_e12_power_is_cut_at_every_ste
             let known = acknowledged.trusted(&Limits::default()).unwrap().0;
             assert!(trusted.floors().timestamp >= known.floors().timestamp, "cut at {cut}");
             assert!(store.state().channel("load").floor() >= acknowledged.channel("load").floor());
+            // No slot is named that does not hold what it should.
+            for slot in [Slot::A, Slot::B] {
+                if store.state().channel("load").in_slot(slot).is_some() {
+                    store.read_slot("load", slot).expect("a slot that is named is whole");
+                }
+            }
             // Exactly the old or the new one serves.
             let source = store.state().channel("load").serving();
             let before = served(&mut store).expect("a slot serves");
@@ -233,6 +246,10 @@ fn e14_e15_full_and_failing_disks_at_every_step() {
                 card.arm(Some(fault));
                 let refusal = drive(&mut store, &repo, NEW, &mut fetched).expect_err("a step failed");
                 assert_eq!(refusal.reason, reason, "{fault:?}: {refusal}");
+                if matches!(fault, Fault::Once(..)) {
+                    // On a full disk rubbish would stay in the way.
+                    assert!(!card.files().iter().any(|file| file.contains(".part")), "{:?}", card.files());
+                }
                 served(&mut store).expect("a slot serves");
                 // There is room again: the same process goes on, and so does a new one.
                 card.arm(None);
@@ -243,9 +260,15 @@ fn e14_e15_full_and_failing_disks_at_every_step() {
             }
         }
     }
-    // The reserve is not touched.
+    // The reserve is not touched, however a download began.
     let card = prepared.copy();
     let mut store = open(&card, &repo).unwrap().store;
+    let release = release(NEW, Payload::Model);
+    let mut download = store.download(&release).unwrap();
+    card.set_free(4_096 + 100);
+    let refusal = store.put_chunk(&mut download, 0, &content(NEW)[..256]).expect_err("the reserve was used");
+    assert_eq!(refusal.reason, Reason::DiskFull);
+    store.forget_download(&release.sha256).unwrap();
     for free in [4_096 + 100, 4_096, 0] {
         card.set_free(free);
         let refusal = drive(&mut store, &repo, NEW, &mut Vec::new()).expect_err("the reserve was used");
@@ -292,11 +315,16 @@ fn e15_e16_slots_that_cannot_be_read() {
 fn e17_copies_of_the_state_that_are_torn_zero_or_too_new() {
     type Damage = fn(&mut Vec<u8>);
     let (intact, repo) = updated();
-    let damages: [(&str, Damage); 5] = [
+    let damages: [(&str, Damage); 6] = [
         ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
         ("empty", Vec::clear),
         ("zero", |bytes| bytes.fill(0)),
         ("one bit", |bytes| *bytes.last_mut().unwrap() ^= 1),
+        ("one digit, still JSON", |bytes| {
+            let at = bytes.windows(10).position(|part| part == b"\"counter\":").unwrap();
+            let end = bytes[at..].iter().position(|byte| *byte == b',').unwrap();
+            bytes[at + end - 1] ^= 1;
+        }),
         ("newer", |bytes| bytes["sunkeep-ota-state ".len()] = b'9'),
     ];
     let newest = open(&intact, &repo).unwrap().store.state().clone();

@@ -60,6 +60,13 @@ fn c04_c06_expired_documents() {
             refused_at(&repo, &hostile.files, reason, now());
         }
     }
+    // An expired timestamp moves nothing at all.
+    let mut hostile = repo.clone();
+    hostile.issued = NOW - 10 * DAY;
+    hostile.role(Kind::Timestamp).expires = NOW;
+    hostile.release();
+    let before = repo.client();
+    assert_eq!(refresh(before.clone(), &hostile.files, now()).0, before);
     // The old timestamp again, when the time is past it.
     let later = LowerBound(Utc(NOW + 31 * DAY));
     let (_, result) = refresh(repo.client(), &repo.files, later);

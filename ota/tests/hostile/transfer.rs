@@ -40,6 +40,22 @@ fn d01_d02_metadata_that_comes_again() {
     assert_eq!(asked, ["2.root.json", "timestamp.json"]);
     assert_eq!(refresh.into_trusted(), client);
     refused(&repo, &old.files, Reason::RollbackTimestamp);
+    // What changes nothing is not written; repeats of a refusal are one row with a count.
+    let card = Card::new();
+    let mut store = open(&card, &repo).unwrap().store;
+    store.commit_refresh(&client, None).unwrap();
+    let steps = card.steps();
+    for _ in 0..5 {
+        store.commit_refresh(&client, None).unwrap();
+    }
+    assert_eq!(card.steps(), steps);
+    for _ in 0..5 {
+        let (same, result) = crate::repo::refresh(client.clone(), &old.files, now());
+        store.commit_refresh(&same, result.as_ref().err()).unwrap();
+    }
+    let reports: Vec<_> =
+        store.state().reports.iter().map(|(reason, report)| (*reason, report.count)).collect();
+    assert_eq!(reports, [(Reason::RollbackTimestamp, 5)]);
 }
 
 #[test]

@@ -145,7 +145,8 @@ fn download(
     } else {
         name.to_string()
     };
-    let Some(bytes) = http::get(&format!("{}/{path}", base.trim_end_matches('/')), target.length as usize)? else {
+    let Some(bytes) = http::get(&format!("{}/{path}", base.trim_end_matches('/')), target.length as usize)?
+    else {
         bail!("{path} is not there");
     };
     target.check(&bytes, name.as_str())?;
