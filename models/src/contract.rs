@@ -226,6 +226,8 @@ impl Contract {
         }
         let (bytes, range) = (self.file.bytes, 1..=MOST_MODEL_BYTES);
         expect("file.bytes", &bytes, &format!("1 to {MOST_MODEL_BYTES}"), range.contains(&bytes))?;
+        let (sites, digests) = (self.training.sites, self.training.site_digests.len());
+        expect("training.site_digests", &digests, &format!("{sites}, one for each site"), sites == digests)?;
         let slots = self.typical_day.len();
         expect("typical_day", &format!("{slots} slots"), &"48 slots", slots == SLOTS_PER_DAY)?;
         for value in self.typical_day.iter().flatten() {
