@@ -35,7 +35,12 @@ fn home(place: i64) -> Option<f32> {
 }
 
 /// Lives through so many slots, with the hub and without.
-fn lived(hub: &mut AdaptiveForecaster, slots: i64, zone: &Zone, watts: impl Fn(i64) -> Option<f32>) -> SlotHistory {
+fn lived(
+    hub: &mut AdaptiveForecaster,
+    slots: i64,
+    zone: &Zone,
+    watts: impl Fn(i64) -> Option<f32>,
+) -> SlotHistory {
     let mut history = SlotHistory::new();
     for place in 0..slots {
         history.record(START.plus(place), watts(place));
@@ -50,8 +55,14 @@ fn is_a_forecast(forecast: &Forecast) -> bool {
 }
 
 fn zones() -> impl Strategy<Value = Zone> {
-    prop::sample::select(vec!["UTC", "Europe/Paris", "Asia/Kathmandu", "America/La_Paz", "Australia/Lord_Howe"])
-        .prop_map(|name| Zone::named(name).unwrap())
+    prop::sample::select(vec![
+        "UTC",
+        "Europe/Paris",
+        "Asia/Kathmandu",
+        "America/La_Paz",
+        "Australia/Lord_Howe",
+    ])
+    .prop_map(|name| Zone::named(name).unwrap())
 }
 
 proptest! {

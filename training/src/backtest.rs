@@ -122,11 +122,7 @@ struct Tested<'a> {
 }
 
 /// Runs the backtest over all sets.
-pub fn backtest(
-    sets: &[Set],
-    options: &Options,
-    progress: &ProgressBar,
-) -> Result<Backtest, BacktestError> {
+pub fn backtest(sets: &[Set], options: &Options, progress: &ProgressBar) -> Result<Backtest, BacktestError> {
     let mut tested = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         for series in &set.series {
@@ -219,10 +215,7 @@ fn priors(
 pub fn midnight(zone: &Zone, day: i64) -> i64 {
     let guess = day * 86_400;
     // Every offset in use is a multiple of a quarter of an hour and below a day.
-    (-96..=96)
-        .map(|quarter| guess + quarter * 900)
-        .find(|time| zone.local(*time).day >= day)
-        .unwrap_or(guess)
+    (-96..=96).map(|quarter| guess + quarter * 900).find(|time| zone.local(*time).day >= day).unwrap_or(guess)
 }
 
 /// The last fifth of the days from the first to the last of which more than half was measured.

@@ -14,8 +14,8 @@ use sunkeep_models::onnx::OnnxForecaster;
 use sunkeep_models::time::{HORIZON, SLOTS_PER_DAY, Slot};
 
 use crate::load_fit::LoadWeights;
-use crate::prior::site_digest;
 use crate::onnx_file::{input, onnx_bytes, output};
+use crate::prior::site_digest;
 use crate::table::SlotRows;
 
 /// Name of the ONNX file in its folder.

@@ -102,7 +102,7 @@ fn train_load(arguments: &LoadArguments) -> anyhow::Result<()> {
     print_scores(&progress, &found.scores);
     progress.set_message("rows");
     let (sites, tables) = tables(&sets, &progress);
-    let rows = rows_before(tables.iter(), Slot(i64::MAX));
+    let rows = rows_before(&tables.iter().collect::<Vec<_>>(), Slot(i64::MAX));
     progress.set_message("fit");
     let weights = fit_load(&rows, &progress)?;
     let mut bundle = Bundle::of(&weights, &rows, &sites, found.scores.iter().map(model_score).collect())?;

@@ -71,10 +71,12 @@ pub fn read_prior(folder: &Path, sites: &[&str], first_scored: Slot) -> Result<O
     let read = |name: &str, most: usize| {
         let file = folder.join(name);
         let length = fs::metadata(&file).map(|facts| facts.len());
-        let bytes = length.and_then(|length| if length > most as u64 {
-            Err(std::io::Error::other(format!("{length} bytes, at most {most} are read")))
-        } else {
-            fs::read(&file)
+        let bytes = length.and_then(|length| {
+            if length > most as u64 {
+                Err(std::io::Error::other(format!("{length} bytes, at most {most} are read")))
+            } else {
+                fs::read(&file)
+            }
         });
         bytes.map_err(|source| PriorError::Read { file, source })
     };
@@ -106,7 +108,8 @@ pub fn fit_prior(
     end: Slot,
     progress: &ProgressBar,
 ) -> Result<OnnxForecaster, PriorError> {
-    let rows = rows_before(others.iter().map(|(_, table)| *table), end);
+    let tables: Vec<&Table> = others.iter().map(|(_, table)| *table).collect();
+    let rows = rows_before(&tables, end);
     match fit_load(&rows, progress) {
         Ok(weights) => {
             let sites: Vec<&str> = others.iter().map(|(site, _)| *site).collect();

@@ -144,7 +144,9 @@ fn regular(site: String, values: &BTreeMap<i64, Option<f32>>) -> Result<Series, 
     }
     let step = distances.iter().max_by_key(|(_, count)| **count).map_or(0, |(distance, _)| *distance);
     if !is_step(step) {
-        return Err(format!("site {site:?} has steps of {step} s, expected a part of 1800 s, or whole half hours that divide a day"));
+        return Err(format!(
+            "site {site:?} has steps of {step} s, expected a part of 1800 s, or whole half hours that divide a day"
+        ));
     }
     let (Some(first), Some(last)) = (values.keys().next(), values.keys().next_back()) else {
         return Err(format!("site {site:?} has no rows"));

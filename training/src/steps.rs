@@ -26,8 +26,7 @@ pub fn of_step(forecast: &Forecast, time: i64, step: i64) -> Option<StepForecast
     if step < SLOT_SECONDS {
         let middle = time - slot.start() + step / 2 - SLOT_SECONDS / 2;
         let aside = middle as f32 / SLOT_SECONDS as f32;
-        let (before, after) =
-            (at(slot.plus(-1)).unwrap_or(here), at(slot.plus(1)).unwrap_or(here));
+        let (before, after) = (at(slot.plus(-1)).unwrap_or(here), at(slot.plus(1)).unwrap_or(here));
         for (place, into) in four.iter_mut().enumerate() {
             *into = (here[place] + aside * (after[place] - before[place]) / 2.0).max(0.0);
         }

@@ -71,11 +71,11 @@ pub fn table(series: &SlotSeries, zone: &Zone, stride: i64, progress: &ProgressB
 }
 
 /// All rows of some sites whose target was measured before a slot, by slot of the day.
-pub fn rows_before<'a>(tables: impl Iterator<Item = &'a Table> + Clone, end: Slot) -> Vec<SlotRows> {
+pub fn rows_before(tables: &[&Table], end: Slot) -> Vec<SlotRows> {
     (0..SLOTS_PER_DAY)
         .map(|slot| {
             let mut all = SlotRows::default();
-            for table in tables.clone() {
+            for table in tables {
                 table.by_slot[slot].copy_before(end, &mut all);
             }
             all

@@ -32,7 +32,8 @@ fn series(site: &'static str, days: i64, seed: u64) -> Set {
 }
 
 fn rows_of(set: &Set) -> Vec<SlotRows> {
-    rows_before(tables(std::slice::from_ref(set), &ProgressBar::hidden()).1.iter(), Slot(i64::MAX))
+    let (_, tables) = tables(std::slice::from_ref(set), &ProgressBar::hidden());
+    rows_before(&tables.iter().collect::<Vec<_>>(), Slot(i64::MAX))
 }
 
 /// A model that says twenty times the level, whatever it is asked.

@@ -32,7 +32,8 @@ fn compare(step: i64) {
     write_parquet(&file, &rows);
     let read = read_series(&file).unwrap();
     let set = Set { name: "home".into(), zone: zone.clone(), series: read.series };
-    let table = rows_before(tables(&[set], &ProgressBar::hidden()).1.iter(), Slot(i64::MAX));
+    let table =
+        rows_before(&tables(&[set], &ProgressBar::hidden()).1.iter().collect::<Vec<_>>(), Slot(i64::MAX));
     let mut next = [0; SLOTS_PER_DAY];
     let mut compared = 0;
     let mut hub = SlotHistory::new();

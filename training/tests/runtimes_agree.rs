@@ -40,7 +40,7 @@ fn fitted() -> Fitted {
     let sets = vec![Set { name: "homes".into(), zone: Zone::named("Europe/Paris").unwrap(), series }];
     let progress = ProgressBar::hidden();
     let (sites, tables) = tables(&sets, &progress);
-    let rows = rows_before(tables.iter(), Slot(i64::MAX));
+    let rows = rows_before(&tables.iter().collect::<Vec<_>>(), Slot(i64::MAX));
     let weights = fit_load(&rows, &progress).unwrap();
     let bundle = Bundle::of(&weights, &rows, &sites, Vec::new()).unwrap();
     Fitted { folder, sets, rows, weights, bundle }

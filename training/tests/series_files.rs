@@ -114,8 +114,7 @@ fn values_that_are_no_power_are_masked_and_counted() {
 fn steps_of_minutes_and_hours_and_hours_from_half_past() {
     let (_folder, file) = folder();
     for (step, offset) in [(60, 0), (300, 0), (600, 0), (7200, 0), (10_800, 0), (3600, 1800)] {
-        let rows: Vec<_> =
-            (0..50).map(|place| (START + offset + place * step, "a", Some(1.0))).collect();
+        let rows: Vec<_> = (0..50).map(|place| (START + offset + place * step, "a", Some(1.0))).collect();
         write_parquet(&file, &rows);
         let series = read_series(&file).unwrap().series.remove(0);
         assert_eq!((series.step, series.first, series.values.len()), (step, START + offset, 50));

@@ -69,8 +69,7 @@ impl Aggregation {
             count += 1.0;
             let mixed = mixture(&weights, experts);
             for quantile in 0..QUANTILES.len() {
-                let slope =
-                    f64::from(u8::from(truth < mixed[quantile])) - f64::from(QUANTILES[quantile]);
+                let slope = f64::from(u8::from(truth < mixed[quantile])) - f64::from(QUANTILES[quantile]);
                 for (mean, said) in mean.iter_mut().zip(experts) {
                     let regret = slope * (f64::from(mixed[quantile]) - f64::from(said[quantile]));
                     mean[quantile][0] += regret;
@@ -105,8 +104,11 @@ impl Aggregation {
 /// The weighted mean of what the experts say, quantile by quantile; in order.
 pub fn mixture(weights: &[[f64; QUANTILES.len()]], experts: &[Three]) -> Three {
     let mut mixed: Three = core::array::from_fn(|quantile| {
-        weights.iter().zip(experts).map(|(weight, said)| weight[quantile] * f64::from(said[quantile])).sum::<f64>()
-            as f32
+        weights
+            .iter()
+            .zip(experts)
+            .map(|(weight, said)| weight[quantile] * f64::from(said[quantile]))
+            .sum::<f64>() as f32
     });
     mixed.sort_by(f32::total_cmp);
     mixed

@@ -84,9 +84,8 @@ mod tests {
             let issue: Vec<(usize, Three)> = (0..48).map(|slot| (slot, said)).collect();
             let (mut inside, mut count) = (0, 0);
             for day in 0..900_usize {
-                let truths: Vec<Option<f32>> = (0..48)
-                    .map(|slot| Some(0.5 + ((day * 613 + slot * 389) % 997) as f32 / 996.0))
-                    .collect();
+                let truths: Vec<Option<f32>> =
+                    (0..48).map(|slot| Some(0.5 + ((day * 613 + slot * 389) % 997) as f32 / 996.0)).collect();
                 for (slot, truth) in truths.iter().enumerate().filter(|_| day >= 600) {
                     let [low, _, high] = conformal.correct(slot, &said);
                     inside += usize::from(truth.is_some_and(|truth| truth >= low && truth <= high));

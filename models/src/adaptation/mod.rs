@@ -163,13 +163,10 @@ impl AdaptiveForecaster {
             .collect();
         let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
         let first_day = 0..SLOTS_PER_DAY;
-        let mixed: Vec<(usize, Three)> = first_day
-            .clone()
-            .map(|lead| (issue.slots[lead], mixture(&weights, &issue.said[lead])))
-            .collect();
-        let compared: Vec<(Three, Three)> = first_day
-            .map(|lead| (bank.say(&weights, &issue, lead), issue.persistence(lead)))
-            .collect();
+        let mixed: Vec<(usize, Three)> =
+            first_day.clone().map(|lead| (issue.slots[lead], mixture(&weights, &issue.said[lead]))).collect();
+        let compared: Vec<(Three, Three)> =
+            first_day.map(|lead| (bank.say(&weights, &issue, lead), issue.persistence(lead))).collect();
         self.state.skill.learn(&compared, &truths);
         let bank = &mut self.state.banks[place];
         bank.conformal.learn(&mixed, &truths);

@@ -149,8 +149,8 @@ impl Regression {
         let mut matrix = [[0.0_f64; INPUTS]; INPUTS];
         let mut sums = self.squares[set * TRIANGLE..][..TRIANGLE].iter();
         for row in 0..INPUTS {
-            for (column, sum) in (row..INPUTS).zip(&mut sums) {
-                matrix[column][row] = f64::from(*sum);
+            for (below, sum) in matrix[row..].iter_mut().zip(&mut sums) {
+                below[row] = f64::from(*sum);
             }
             matrix[row][row] += ridge;
         }
@@ -219,12 +219,13 @@ mod tests {
 
     #[test]
     fn a_system_is_solved() {
-        let mut matrix = [[0.0; INPUTS]; INPUTS];
-        for row in 0..INPUTS {
-            for column in 0..=row {
-                matrix[row][column] = if row == column { 4.0 + row as f64 } else { 0.1 };
-            }
-        }
+        let mut matrix: [[f64; INPUTS]; INPUTS] = core::array::from_fn(|row| {
+            core::array::from_fn(|column| match column.cmp(&row) {
+                core::cmp::Ordering::Less => 0.1,
+                core::cmp::Ordering::Equal => 4.0 + row as f64,
+                core::cmp::Ordering::Greater => 0.0,
+            })
+        });
         let expected: [f64; INPUTS] = core::array::from_fn(|place| place as f64 - 7.0);
         let wanted = core::array::from_fn(|row| {
             (0..INPUTS).map(|column| matrix[row.max(column)][row.min(column)] * expected[column]).sum()
