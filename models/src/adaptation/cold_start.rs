@@ -1,12 +1,13 @@
-//! The first days of a site: what was not yet measured is taken from the typical day of the fleet, scaled
-//! to the level seen so far. Once a week was measured nothing is made up any more.
+//! The first day of a site: what was not yet measured is taken from the typical day of the fleet, scaled
+//! to the level seen so far. From the second day on nothing is made up any more: the fleet's model knows
+//! what to make of a short history, and days of the site's own tell more.
 
 use super::aggregation::Three;
 use crate::history::SlotHistory;
 use crate::time::{SLOTS_PER_DAY, Slot, Zone};
 
 /// Days of measurements after which nothing is made up.
-const KNOWN_DAYS: usize = 7;
+const KNOWN_DAYS: usize = 1;
 /// Measured slots below which the level is not known: an hour.
 const LEAST_MEASURED: usize = 2;
 

@@ -19,6 +19,9 @@ pub const PRIOR_INPUTS: usize = 33;
 /// Times of the day that have weights of their own.
 pub const KNOTS: usize = 12;
 
+/// How much stronger the ridge is before anything was learnt; the excess fades as the issues add up.
+pub const YOUNG: f64 = 40.0;
+
 /// Slots between two knots.
 const SPACING: usize = SLOTS_PER_DAY / KNOTS;
 /// Slots from a knot at which a row no longer counts for it.
@@ -33,7 +36,8 @@ const SETS: usize = KNOTS * QUANTILES.len();
 pub struct Learning {
     /// Share of what was learnt that is kept with every issue.
     pub kept: f32,
-    /// Strength of the ridge.
+    /// Strength of the ridge in the long run; it starts [`YOUNG`] times as strong, so that the first days do
+    /// not carry the weights away.
     pub ridge: f64,
     /// Smallest residual that is told from zero, for each quantile, in units of the target.
     pub least_residual: [f32; QUANTILES.len()],
@@ -54,6 +58,8 @@ pub struct Sample {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Regression {
+    /// Issues learnt from.
+    issues: u32,
     /// Upper triangles of the weighted squares, set by set.
     squares: Vec<f32>,
     /// Weighted products of inputs and target, set by set.
@@ -65,7 +71,7 @@ pub struct Regression {
 impl Default for Regression {
     fn default() -> Self {
         let weights = (0..SETS).flat_map(|set| prior_weights(set % QUANTILES.len())).collect();
-        Self { squares: vec![0.0; SETS * TRIANGLE], products: vec![0.0; SETS * INPUTS], weights }
+        Self { issues: 0, squares: vec![0.0; SETS * TRIANGLE], products: vec![0.0; SETS * INPUTS], weights }
     }
 }
 
@@ -106,8 +112,10 @@ impl Regression {
         for sample in samples {
             self.add(sample, learning);
         }
+        self.issues = self.issues.saturating_add(1);
+        let ridge = learning.ridge * (1.0 + YOUNG / f64::from(self.issues));
         for set in 0..SETS {
-            if let Some(weights) = self.solved(set, learning.ridge) {
+            if let Some(weights) = self.solved(set, ridge) {
                 self.weights[set * INPUTS..][..INPUTS].copy_from_slice(&weights);
             }
         }
