@@ -77,13 +77,14 @@ fn lived(model: OnnxForecaster, series: &SlotSeries, first: i64) -> ([f32; 2], A
 
 #[test]
 fn a_broken_fleet_model_loses_its_weight_and_the_hub_falls_back_by_itself() {
-    let site = series("a", 45, 21).series.remove(0).slots();
+    let site = series("a", 90, 21).series.remove(0).slots();
     let (errors, hub) = lived(broken(), &site, 15);
     let weights = hub.weights(0);
     let (name, weight) = weights[0];
     assert_eq!(name, "fleet model");
     assert!(weight < 0.01, "{weights:?}");
     assert!(errors[0] < errors[1], "hub {}, persistence {}", errors[0], errors[1]);
+    // The first days are all but forgotten.
     assert!(hub.skill().unwrap() > 0.0, "{:?}", hub.skill());
     // No worse than with a sound model by more than a tenth.
     let (sound, _) = lived(untrained().unwrap(), &site, 15);

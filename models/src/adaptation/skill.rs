@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregation::{Three, pinball};
 
-/// Share of the sums that is kept with every issue: half is forgotten in four weeks of daily issues.
+/// Share of the sums that is kept with every issue: half is forgotten in two weeks of two issues a day.
 const KEPT: f64 = 0.975;
 /// Slots below which nothing is said, weighted by age: three days.
 const LEAST_SLOTS: f64 = 144.0;
