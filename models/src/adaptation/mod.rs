@@ -40,7 +40,7 @@ pub const ISSUES: usize = 2;
 /// Slots from one time of the day to the next.
 const SPACING: usize = SLOTS_PER_DAY / ISSUES;
 
-/// What was learnt of a site. Bounded: about 210 kB for each of [`ISSUES`].
+/// What was learnt of a site. Bounded: 225 kB for each of [`ISSUES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adaptation {

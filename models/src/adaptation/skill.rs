@@ -6,8 +6,8 @@ use super::aggregation::{Three, pinball};
 
 /// Share of the sums that is kept with every issue: half is forgotten in two weeks of two issues a day.
 const KEPT: f64 = 0.975;
-/// Slots below which nothing is said, weighted by age: three days.
-const LEAST_SLOTS: f64 = 144.0;
+/// Slots below which nothing is said, weighted by age: those of three days, of two issues each.
+const LEAST_SLOTS: f64 = 288.0;
 
 /// Sums of the losses of both.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
