@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::load_features::{WIDTH, feature_hash};
-use crate::time::HORIZON;
+use crate::time::{HORIZON, SLOTS_PER_DAY};
 
 /// Largest ONNX file that is read, bytes: what a retrained model may cost a metered link.
 pub const MOST_MODEL_BYTES: usize = 60_000;
@@ -40,6 +40,9 @@ pub struct Contract {
     pub output: Port,
     /// Where it comes from.
     pub training: Training,
+    /// P10, P50 and P90 of each slot of the local day over the level of a site, over all sites: what a
+    /// site is taken for of which little was measured.
+    pub typical_day: Vec<[f32; QUANTILES.len()]>,
     /// Rows with the answers they must get.
     pub golden: Vec<Golden>,
 }
@@ -82,6 +85,9 @@ pub struct Training {
     pub last_day: String,
     /// Sites.
     pub sites: usize,
+    /// The first eight hexadecimal digits of the SHA-256 of the name of each site, in order: tells whether
+    /// a site was among them, and no more.
+    pub site_digests: Vec<String>,
     /// Rows fitted to.
     pub rows: usize,
     /// Backtests on days that a model fitted without them had not seen.
@@ -220,6 +226,13 @@ impl Contract {
         }
         let (bytes, range) = (self.file.bytes, 1..=MOST_MODEL_BYTES);
         expect("file.bytes", &bytes, &format!("1 to {MOST_MODEL_BYTES}"), range.contains(&bytes))?;
+        let (sites, digests) = (self.training.sites, self.training.site_digests.len());
+        expect("training.site_digests", &digests, &format!("{sites}, one for each site"), sites == digests)?;
+        let slots = self.typical_day.len();
+        expect("typical_day", &format!("{slots} slots"), &"48 slots", slots == SLOTS_PER_DAY)?;
+        for value in self.typical_day.iter().flatten() {
+            expect("typical_day", value, &"0 to 50", (0.0..=50.0).contains(value))?;
+        }
         self.check_golden()
     }
 

@@ -4,6 +4,8 @@
 //! Nothing here reads a clock, a file or a socket. Hub, training and fleet share this code, so that a
 //! feature means the same wherever it is computed.
 
+#[cfg(feature = "onnx")]
+pub mod adaptation;
 pub mod baseline;
 pub mod battery;
 pub mod contract;

@@ -13,7 +13,7 @@ use crate::sample::{by_slot, filled, mean, sorted_quantile};
 use crate::time::{HORIZON, LocalTime, SLOTS_PER_DAY, Slot, Zone};
 
 /// Names of the columns of a row, in their order.
-pub const COLUMNS: [&str; 30] = [
+pub const COLUMNS: [&str; 38] = [
     // Local slot of the day of the target, 0 to 47: a selector, not a quantity.
     "slot_of_day",
     // Same-slot profiles of the newest 7 and 28 days; `smooth` weighs in two slots on either side.
@@ -44,6 +44,15 @@ pub const COLUMNS: [&str; 30] = [
     "excess_4h_fading",
     "excess_4h_shaped_fading",
     "excess_12h_fading",
+    // By how much each three hours of the last day exceed their profile, newest first.
+    "excess_0_to_3h_ago",
+    "excess_3_to_6h_ago",
+    "excess_6_to_9h_ago",
+    "excess_9_to_12h_ago",
+    "excess_12_to_15h_ago",
+    "excess_15_to_18h_ago",
+    "excess_18_to_21h_ago",
+    "excess_21_to_24h_ago",
     // The target: time since the issue, weekend.
     "lead",
     "second_day",
@@ -58,7 +67,7 @@ pub const COLUMNS: [&str; 30] = [
 pub const WIDTH: usize = COLUMNS.len();
 
 /// Raised with every change of what a column means that its name does not show.
-const DEFINITION: u32 = 1;
+const DEFINITION: u32 = 2;
 
 /// Measured slots below which there are no features: one day.
 pub const LEAST_MEASURED: usize = SLOTS_PER_DAY;
@@ -175,7 +184,12 @@ struct Recent {
     twelve_hours: f32,
     day: f32,
     three_days: f32,
+    /// Each three hours of the last day, newest first.
+    blocks: [f32; 8],
 }
+
+/// Slots of a block of [`Recent`].
+const BLOCK: usize = SLOTS_PER_DAY / 8;
 
 impl Recent {
     fn of(history: &SlotHistory, issued: Slot, zone: &Zone, profiles: &Profiles) -> Self {
@@ -183,11 +197,16 @@ impl Recent {
         let mut expected = 0.0;
         let mut count = 0.0_f32;
         let mut after = [[0.0; 2]; 145];
+        let mut blocks = [[0.0_f32; 2]; 8];
         for (back, after) in after.iter_mut().enumerate().skip(1) {
             let slot = issued.plus(-(back as i64));
             if let Some(watts) = history.get(slot) {
                 let usual = profiles.mean_28d[zone.local(slot.start()).slot_of_day()];
                 excess += watts / profiles.level - usual;
+                if let Some([sum, measured]) = blocks.get_mut((back - 1) / BLOCK) {
+                    *sum += watts / profiles.level - usual;
+                    *measured += 1.0;
+                }
                 expected += usual;
                 count += 1.0;
             }
@@ -201,6 +220,7 @@ impl Recent {
             twelve_hours: after[24][0],
             day: after[48][0],
             three_days: after[144][0],
+            blocks: blocks.map(|[sum, measured]| sum / measured.max(1.0)),
         }
     }
 }
@@ -224,6 +244,7 @@ fn row(grid: &DayGrid, profiles: &Profiles, recent: &Recent, target: LocalTime, 
     // Half of the excess is left after this many slots. Rational, not exponential: the same on every
     // processor.
     let fading = |half: f32| half / (half + lead as f32);
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = recent.blocks;
     [
         slot as f32,
         profiles.mean_7d[slot],
@@ -249,6 +270,14 @@ fn row(grid: &DayGrid, profiles: &Profiles, recent: &Recent, target: LocalTime, 
         recent.four_hours * fading(6.0),
         recent.four_hours_share * smooth * fading(8.0),
         recent.twelve_hours * fading(16.0),
+        b0,
+        b1,
+        b2,
+        b3,
+        b4,
+        b5,
+        b6,
+        b7,
         lead as f32 / HORIZON as f32,
         f32::from(u8::from(lead >= SLOTS_PER_DAY)),
         weekend,

@@ -1,22 +1,23 @@
 //! Rolling-origin backtest: the last fifth of the days of each site is forecast day by day from local
-//! midnight, with what was measured before; the model is fitted anew every 56 days to what came earlier.
-//! Every forecast of the model is made by the ONNX file it would ship as, run by tract.
+//! midnight, as a hub would have that lived through the series slot by slot: with the fleet's model as an
+//! ONNX file, run by tract, and the adaptation code of the hub, which knows nothing but what was measured
+//! before. What the fleet's model may have seen is said in `prior`.
+
+use std::sync::Arc;
 
 use indicatif::ProgressBar;
+use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster};
 use sunkeep_models::baseline::baselines;
 use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster};
 use sunkeep_models::history::{HISTORY_DAYS, SlotHistory};
 use sunkeep_models::onnx::OnnxForecaster;
-use sunkeep_models::time::{SLOT_SECONDS, SLOTS_PER_DAY, Slot, Zone};
+use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
-use crate::bundle::{Bundle, BundleError};
-use crate::load_fit::{LoadFitError, fit_load};
+use crate::prior::{PARTS, PriorError, fit_prior};
 use crate::scores::{Outcome, Score, mean_score, score};
 use crate::series::{Series, SlotSeries};
-use crate::table::{SlotRows, Table, table};
-
-/// Days between two fits.
-pub const REFIT_DAYS: i64 = 56;
+use crate::steps::{StepForecast, of_step};
+use crate::table::{Table, table};
 
 /// One file of series with the zone its people live in.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,8 +39,8 @@ pub struct Step {
     pub issued: i64,
     /// Start of the step, seconds since 1970.
     pub time: i64,
-    /// P10, P50, P90, W.
-    pub quantiles: [f32; 3],
+    /// What was forecast.
+    pub forecast: StepForecast,
 }
 
 /// How one method did on one set.
@@ -56,9 +57,9 @@ pub struct MethodScore {
 /// What a backtest found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Backtest {
-    /// By set, the model first.
+    /// By set, the adaptive forecast first.
     pub scores: Vec<MethodScore>,
-    /// The steps of the model.
+    /// The steps of the adaptive forecast.
     pub steps: Vec<Step>,
 }
 
@@ -77,18 +78,9 @@ pub enum BacktestError {
         /// Days wanted.
         wanted: usize,
     },
-    /// Days begin between two slots.
-    #[error("time zone {zone}: local midnight is not at the start of a 30-minute slot")]
-    Midnight {
-        /// Name of the zone.
-        zone: String,
-    },
-    /// The fit failed.
+    /// There is no prior.
     #[error(transparent)]
-    Fit(#[from] LoadFitError),
-    /// The model cannot be exported.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
+    Prior(#[from] PriorError),
     /// A forecast failed.
     #[error("site {site:?}, issued {issued}: {source}")]
     Forecast {
@@ -103,97 +95,127 @@ pub enum BacktestError {
 
 /// Days of a site that a backtest needs.
 const LEAST_DAYS: usize = 20;
+/// Issues a prior is fitted to at most: enough for a prior, and quick.
+const PRIOR_ISSUES: usize = 4000;
+/// Slots that a hub has lived through at its first midnight when it is said to have no day of history: it
+/// was switched on at 18:00.
+const FIRST_EVENING: usize = SLOTS_PER_DAY / 4;
+
+/// How a backtest is made.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The hub of every scored day was switched on so many days before it, and knows nothing older; 0 is
+    /// the evening before. Without it, the hub lived through the whole series.
+    pub history_days: Option<usize>,
+    /// The fleet's model; without it one is fitted to the other sites of the sets.
+    pub prior: Option<Arc<OnnxForecaster>>,
+}
 
 /// A site with the days it is tested on.
 struct Tested<'a> {
     set: usize,
+    zone: &'a Zone,
     series: &'a Series,
     slots: SlotSeries,
     /// Local days, counted from 1970-01-01.
     days: std::ops::RangeInclusive<i64>,
 }
 
-/// Runs the backtest over all sets with one model at a time, fitted to the earlier part of each.
-pub fn backtest(sets: &[Set], progress: &ProgressBar) -> Result<Backtest, BacktestError> {
+/// Runs the backtest over all sets.
+pub fn backtest(sets: &[Set], options: &Options, progress: &ProgressBar) -> Result<Backtest, BacktestError> {
     let mut tested = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         for series in &set.series {
             let days = tested_days(set, series)?;
-            tested.push(Tested { set: place, series, slots: series.slots(), days });
+            tested.push(Tested { set: place, zone: &set.zone, series, slots: series.slots(), days });
         }
     }
-    let tables = tables(sets, progress);
-    let starts: Vec<i64> = (0..sets.len())
-        .map(|set| {
-            let days = tested.iter().filter(|site| site.set == set).map(|site| *site.days.start());
-            days.min().unwrap_or(i64::MAX)
-        })
-        .collect();
-    let mut made = Made::default();
-    for period in 0.. {
-        let firsts: Vec<i64> = starts.iter().map(|start| start + period * REFIT_DAYS).collect();
-        if tested.iter().all(|site| firsts[site.set] > *site.days.end()) {
-            break;
-        }
-        let model = fitted_before(sets, &tables, &firsts, progress)?;
-        for site in &tested {
-            let first = firsts[site.set];
-            let days = first.max(*site.days.start())..=(first + REFIT_DAYS - 1).min(*site.days.end());
-            for day in days {
-                made.day(&sets[site.set], site, day, &model)?;
-            }
-        }
-    }
-    Ok(made.into_backtest(sets))
-}
-
-/// The rows of each set.
-pub fn tables(sets: &[Set], progress: &ProgressBar) -> Vec<Table> {
-    let slots: Vec<Vec<SlotSeries>> =
-        sets.iter().map(|set| set.series.iter().map(Series::slots).collect()).collect();
-    let total: usize = slots.iter().flatten().map(|series| series.values.len()).sum();
-    progress.set_length(total as u64);
+    let priors = priors(&tested, options, progress)?;
+    let scored: i64 = tested.iter().map(|site| site.days.end() - site.days.start() + 1).sum();
+    progress.set_length(scored as u64);
     progress.set_position(0);
-    let stride = crate::table::stride(total);
-    sets.iter().zip(&slots).map(|(set, slots)| table(slots, &set.zone, stride, progress)).collect()
+    progress.set_message("backtest");
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(tested.len().max(1));
+    // Each site is lived through by itself: which processor does it changes nothing.
+    let parts: Vec<Result<Vec<(usize, SiteRun)>, BacktestError>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers)
+            .map(|worker| {
+                let (tested, priors) = (&tested, &priors);
+                scope.spawn(move || {
+                    (worker..tested.len())
+                        .step_by(workers)
+                        .map(|site| Ok((site, live(&tested[site], &priors[site], options, progress)?)))
+                        .collect()
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let mut runs = Vec::with_capacity(tested.len());
+    for part in parts {
+        runs.extend(part?);
+    }
+    runs.sort_by_key(|(site, _)| *site);
+    Ok(summed_up(sets, &tested, runs.into_iter().map(|(_, run)| run).collect()))
 }
 
-/// All rows whose target was measured before a slot of each set, by slot of the day.
-pub fn rows_before(tables: &[Table], ends: &[Slot]) -> Vec<SlotRows> {
-    (0..SLOTS_PER_DAY)
-        .map(|slot| {
-            let mut all = SlotRows::default();
-            for (table, end) in tables.iter().zip(ends) {
-                table.by_slot[slot].copy_before(*end, &mut all);
-            }
-            all
-        })
-        .collect()
+/// The first slot of a set that is scored, of all its sites.
+pub fn first_scored(sets: &[Set]) -> Result<Slot, BacktestError> {
+    let mut first = Slot(i64::MAX);
+    for set in sets {
+        for series in &set.series {
+            first = first.min(Slot::of(midnight(&set.zone, *tested_days(set, series)?.start())));
+        }
+    }
+    Ok(first)
 }
 
-fn fitted_before(
-    sets: &[Set],
-    tables: &[Table],
-    firsts: &[i64],
+/// The prior of each site: fitted to the sites of the other parts, up to the first scored slot of its own.
+fn priors(
+    tested: &[Tested<'_>],
+    options: &Options,
     progress: &ProgressBar,
-) -> Result<OnnxForecaster, BacktestError> {
-    let ends: Result<Vec<Slot>, BacktestError> =
-        sets.iter().zip(firsts).map(|(set, first)| midnight(&set.zone, *first)).collect();
-    let rows = rows_before(tables, &ends?);
-    let weights = fit_load(&rows, progress)?;
-    Ok(Bundle::of(&weights, &rows, sets, Vec::new())?.load()?)
+) -> Result<Vec<Arc<OnnxForecaster>>, BacktestError> {
+    if let Some(prior) = &options.prior {
+        return Ok(vec![Arc::clone(prior); tested.len()]);
+    }
+    let total: usize = tested.iter().map(|site| site.slots.values.len()).sum();
+    progress.set_length(total as u64);
+    progress.set_message("rows");
+    let stride = crate::table::stride(total, PRIOR_ISSUES);
+    let tables: Vec<Table> =
+        tested.iter().map(|site| table(&site.slots, site.zone, stride, progress)).collect();
+    progress.set_message("priors");
+    // A site of the same name in another set may be the same home.
+    let part = |site: usize| (tested[site].set, site % PARTS);
+    let mut fitted: std::collections::BTreeMap<(usize, usize), Arc<OnnxForecaster>> =
+        std::collections::BTreeMap::new();
+    for site in 0..tested.len() {
+        if fitted.contains_key(&part(site)) {
+            continue;
+        }
+        let mates: Vec<&Tested<'_>> =
+            (0..tested.len()).filter(|other| part(*other) == part(site)).map(|mate| &tested[mate]).collect();
+        let end = mates.iter().map(|mate| Slot::of(midnight(mate.zone, *mate.days.start()))).min();
+        let others: Vec<(&str, &Table)> = (0..tested.len())
+            .filter(|other| part(*other) != part(site))
+            .map(|other| (tested[other].series.site.as_str(), &tables[other]))
+            .filter(|(name, _)| mates.iter().all(|mate| mate.series.site != *name))
+            .collect();
+        let prior = fit_prior(&others, end.unwrap_or_default(), progress)?;
+        fitted.insert(part(site), Arc::new(prior));
+    }
+    Ok((0..tested.len()).map(|site| Arc::clone(&fitted[&part(site)])).collect())
 }
 
-/// The first slot of a local day.
-pub fn midnight(zone: &Zone, day: i64) -> Result<Slot, BacktestError> {
-    let near = Slot::of(day * 86_400).plus(-(SLOTS_PER_DAY as i64));
-    let first = (0..3 * SLOTS_PER_DAY as i64)
-        .map(|place| near.plus(place))
-        .find(|slot| zone.local(slot.start()).day >= day);
-    // In zones off by a quarter of an hour the slot before reaches into the day.
-    first
-        .filter(|slot| zone.local(slot.start() - 1).day < day)
-        .ok_or_else(|| BacktestError::Midnight { zone: zone.name().into() })
+/// Start of a local day, seconds since 1970.
+pub fn midnight(zone: &Zone, day: i64) -> i64 {
+    let guess = day * 86_400;
+    // Every offset in use is a multiple of a quarter of an hour and below a day.
+    (-96..=96).map(|quarter| guess + quarter * 900).find(|time| zone.local(*time).day >= day).unwrap_or(guess)
 }
 
 /// The last fifth of the days from the first to the last of which more than half was measured.
@@ -217,8 +239,13 @@ fn tested_days(set: &Set, series: &Series) -> Result<std::ops::RangeInclusive<i6
 
 /// What a hub would remember at a moment of a series.
 pub fn history_before(series: &SlotSeries, issued: Slot) -> SlotHistory {
+    recent_history(series, issued, HISTORY_DAYS * SLOTS_PER_DAY)
+}
+
+/// The newest slots before an issue.
+fn recent_history(series: &SlotSeries, issued: Slot, slots: usize) -> SlotHistory {
     let mut history = SlotHistory::new();
-    for back in (1..=(HISTORY_DAYS * SLOTS_PER_DAY) as i64).rev() {
+    for back in (1..=slots as i64).rev() {
         let slot = issued.plus(-back);
         if slot >= series.first {
             history.record(slot, series.get(slot));
@@ -227,87 +254,113 @@ pub fn history_before(series: &SlotSeries, issued: Slot) -> SlotHistory {
     history
 }
 
-/// Forecasts so far: by site and method, the outcomes; and the model's steps.
+/// What the run over one site gave: by method, the outcomes; and the steps of the adaptive forecast.
 #[derive(Default)]
-struct Made {
-    outcomes: std::collections::BTreeMap<(usize, usize, String), Vec<Outcome>>,
+struct SiteRun {
+    outcomes: Vec<Vec<Outcome>>,
     steps: Vec<Step>,
 }
 
-impl Made {
+/// Lives through a series slot by slot and forecasts each tested day at its midnight.
+fn live(
+    site: &Tested<'_>,
+    prior: &Arc<OnnxForecaster>,
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<SiteRun, BacktestError> {
+    let mut run = SiteRun::default();
+    let mut hub = AdaptiveForecaster::new(Some(Arc::clone(prior)), Adaptation::default());
+    let mut history = SlotHistory::new();
+    let mut next = site.slots.first;
+    for day in site.days.clone() {
+        let issued = Slot::of(midnight(site.zone, day));
+        if let Some(days) = options.history_days {
+            history = recent_history(&site.slots, issued, (days * SLOTS_PER_DAY).max(FIRST_EVENING));
+            hub = AdaptiveForecaster::new(Some(Arc::clone(prior)), Adaptation::default());
+            hub.learn(&history, issued, site.zone);
+        }
+        while next < issued && options.history_days.is_none() {
+            history.record(next, site.slots.get(next));
+            next = next.plus(1);
+            hub.learn(&history, next, site.zone);
+        }
+        run.day(site, day, &history, &hub, prior)?;
+        progress.inc(1);
+    }
+    Ok(run)
+}
+
+impl SiteRun {
     fn day(
         &mut self,
-        set: &Set,
         site: &Tested<'_>,
         day: i64,
-        model: &OnnxForecaster,
+        history: &SlotHistory,
+        hub: &AdaptiveForecaster,
+        prior: &OnnxForecaster,
     ) -> Result<(), BacktestError> {
-        let issued = midnight(&set.zone, day)?;
-        let end = midnight(&set.zone, day + 1)?;
-        let history = history_before(&site.slots, issued);
-        let methods = std::iter::once(model as &dyn Forecaster).chain(baselines());
-        for (method, forecaster) in methods.enumerate() {
-            let forecast = forecaster.forecast(&history, issued, &set.zone).map_err(|source| {
-                BacktestError::Forecast { site: site.series.site.clone(), issued: issued.start(), source }
-            })?;
-            let mut time = issued.start();
-            while time < end.start() {
-                let Some(quantiles) = of_step(&forecast, time, site.series.step) else { break };
-                if let Some(truth) = site.series.at(time) {
-                    let key = (site.set, method, site.series.site.clone());
-                    self.outcomes.entry(key).or_default().push(Outcome { day, truth, quantiles });
-                }
-                if method == 0 {
-                    let (site, issued) = (site.series.site.clone(), issued.start());
-                    self.steps.push(Step { site, issued, time, quantiles });
-                }
-                time += site.series.step;
+        let (start, end) = (midnight(site.zone, day), midnight(site.zone, day + 1));
+        let issued = Slot::of(start);
+        let methods: [&dyn Forecaster; 2] = [hub, prior];
+        for (place, method) in methods.into_iter().chain(baselines()).enumerate() {
+            if self.outcomes.len() <= place {
+                self.outcomes.push(Vec::new());
             }
+            let forecast = match method.forecast(history, issued, site.zone) {
+                Ok(forecast) => forecast,
+                // The others are for comparison: they may know too little yet.
+                Err(_) if place > 0 => continue,
+                Err(source) => {
+                    let site = site.series.site.clone();
+                    return Err(BacktestError::Forecast { site, issued: start, source });
+                }
+            };
+            self.steps_of(site, place, day, start..end, &forecast);
         }
         Ok(())
     }
 
-    fn into_backtest(self, sets: &[Set]) -> Backtest {
-        let names = [sunkeep_models::onnx::NAME].into_iter().chain(baselines().map(Forecaster::name));
-        let mut scores = Vec::new();
-        for (place, set) in sets.iter().enumerate() {
-            for (method, name) in names.clone().enumerate() {
-                let of_sites: Vec<Score> = self
-                    .outcomes
-                    .range((place, method, String::new())..(place, method + 1, String::new()))
-                    .filter_map(|(_, outcomes)| score(outcomes))
-                    .collect();
-                if let Some(score) = mean_score(&of_sites) {
-                    scores.push(MethodScore { set: set.name.clone(), method: name.into(), score });
-                }
+    fn steps_of(
+        &mut self,
+        site: &Tested<'_>,
+        method: usize,
+        day: i64,
+        span: std::ops::Range<i64>,
+        forecast: &Forecast,
+    ) {
+        let step = site.series.step;
+        // The first step that starts in the day.
+        let mut time = span.start + (site.series.first - span.start).rem_euclid(step);
+        while time < span.end {
+            let Some(said) = of_step(forecast, time, step) else { break };
+            if let Some(truth) = site.series.at(time) {
+                let (quantiles, mean) = (said.quantiles, said.mean);
+                self.outcomes[method].push(Outcome { day, truth, quantiles, mean });
             }
+            if method == 0 {
+                let (site, issued) = (site.series.site.clone(), span.start);
+                self.steps.push(Step { site, issued, time, forecast: said });
+            }
+            time += step;
         }
-        Backtest { scores, steps: self.steps }
     }
 }
 
-/// The quantiles of a step of a series: the mean of the slots it holds; or, of a part of a slot, what a
-/// straight line through the slots beside it gives, so that the mean of the slot stays.
-fn of_step(forecast: &Forecast, time: i64, step: i64) -> Option<[f32; 3]> {
-    let slot = Slot::of(time);
-    let at = forecast.at(slot)?;
-    if step < SLOT_SECONDS {
-        let middle = time - slot.start() + step / 2 - SLOT_SECONDS / 2;
-        let aside = middle as f32 / SLOT_SECONDS as f32;
-        let before = forecast.at(slot.plus(-1)).unwrap_or(at);
-        let after = forecast.at(slot.plus(1)).unwrap_or(at);
-        let mut quantiles: [f32; 3] = std::array::from_fn(|quantile| {
-            (at[quantile] + aside * (after[quantile] - before[quantile]) / 2.0).max(0.0)
-        });
-        quantiles.sort_by(f32::total_cmp);
-        return Some(quantiles);
-    }
-    let slots = step / SLOT_SECONDS;
-    let mut sum = [0.0; 3];
-    for place in 0..slots {
-        for (sum, watts) in sum.iter_mut().zip(forecast.at(slot.plus(place))?) {
-            *sum += watts / slots as f32;
+fn summed_up(sets: &[Set], tested: &[Tested<'_>], runs: Vec<SiteRun>) -> Backtest {
+    let names = [adaptation::NAME, "fleet model"].into_iter().chain(baselines().map(Forecaster::name));
+    let mut scores = Vec::new();
+    for (place, set) in sets.iter().enumerate() {
+        for (method, name) in names.clone().enumerate() {
+            let of_sites: Vec<Score> = tested
+                .iter()
+                .zip(&runs)
+                .filter(|(site, _)| site.set == place)
+                .filter_map(|(_, run)| score(run.outcomes.get(method)?))
+                .collect();
+            if let Some(score) = mean_score(&of_sites) {
+                scores.push(MethodScore { set: set.name.clone(), method: name.into(), score });
+            }
         }
     }
-    Some(sum)
+    Backtest { scores, steps: runs.into_iter().flat_map(|run| run.steps).collect() }
 }

@@ -13,9 +13,9 @@ use sunkeep_models::load_features::{WIDTH, feature_hash};
 use sunkeep_models::onnx::OnnxForecaster;
 use sunkeep_models::time::{HORIZON, SLOTS_PER_DAY, Slot};
 
-use crate::backtest::Set;
 use crate::load_fit::LoadWeights;
 use crate::onnx_file::{input, onnx_bytes, output};
+use crate::prior::site_digest;
 use crate::table::SlotRows;
 
 /// Name of the ONNX file in its folder.
@@ -82,11 +82,11 @@ pub enum BundleError {
 
 impl Bundle {
     /// Makes a bundle of fitted weights; `rows` are those they were fitted to, of which some become golden
-    /// vectors.
+    /// vectors, `sites` the names of the sites they come from.
     pub fn of(
         weights: &LoadWeights,
         rows: &[SlotRows],
-        sets: &[Set],
+        sites: &[&str],
         scores: Vec<ModelScore>,
     ) -> Result<Self, BundleError> {
         let onnx = onnx_bytes(weights);
@@ -105,10 +105,12 @@ impl Bundle {
             training: Training {
                 first_day: day(slots().min()),
                 last_day: day(slots().max()),
-                sites: sets.iter().map(|set| set.series.len()).sum(),
+                sites: sites.len(),
+                site_digests: sites.iter().map(|site| site_digest(site)).collect(),
                 rows: weights.rows,
                 scores,
             },
+            typical_day: rows.iter().map(|rows| quantiles_of(&rows.targets)).collect(),
             golden: golden(weights, rows),
         };
         contract.check()?;
@@ -183,7 +185,18 @@ fn golden(weights: &LoadWeights, rows: &[SlotRows]) -> Vec<Golden> {
         .collect()
 }
 
-fn day_of(slot: Slot) -> String {
+/// P10, P50 and P90 of what was measured over the level, as in [`Contract::typical_day`].
+fn quantiles_of(targets: &[f32]) -> [f32; QUANTILES.len()] {
+    let mut sorted = targets.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    QUANTILES.map(|quantile| {
+        let place = (quantile * sorted.len().saturating_sub(1) as f32).round() as usize;
+        sorted.get(place).map_or(1.0, |watts| watts.clamp(0.0, 50.0))
+    })
+}
+
+/// The day of a slot, UTC, as in `2016-01-01`.
+pub(crate) fn day_of(slot: Slot) -> String {
     let moment = jiff::Timestamp::from_second(slot.start()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     moment.strftime("%Y-%m-%d").to_string()
 }

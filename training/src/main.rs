@@ -3,16 +3,19 @@
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use sunkeep_models::contract::ModelScore;
 use sunkeep_models::time::{Slot, Zone};
-use sunkeep_training::backtest::{MethodScore, Set, Step, backtest, rows_before, tables};
+use sunkeep_training::backtest::{MethodScore, Options, Set, Step, backtest, first_scored};
 use sunkeep_training::bundle::Bundle;
 use sunkeep_training::load_fit::fit_load;
-use sunkeep_training::series_file::read_series;
+use sunkeep_training::prior::read_prior;
+use sunkeep_training::series_file::{LOAD_COLUMN, read_column};
+use sunkeep_training::table::{rows_before, tables};
 
 /// Trains and backtests the forecast models of a hub.
 #[derive(Parser)]
@@ -49,20 +52,32 @@ struct LoadArguments {
 
 #[derive(Subcommand)]
 enum BacktestTask {
-    /// The load model, fitted to the earlier part of the file alone.
+    /// The load, by the hub's own adaptation of a model that was fitted to other sites.
     Load(BacktestArguments),
 }
 
 #[derive(Args)]
 struct BacktestArguments {
-    /// Parquet file with the columns `timestamp` (start of the interval), `site`, `load_w` (mean W).
+    /// Parquet file with the columns `timestamp` (start of the interval), `site`, and the load (mean W).
     file: PathBuf,
     /// Time zone of the sites; it says where days begin.
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     timezone: String,
-    /// Forecasts as CSV: `site`, `issued_at`, `timestamp`, `p10`, `p50`, `p90`.
+    /// Forecasts as CSV: `site`, `issued_at`, `timestamp`, `p10`, `p50`, `p90`, `mean`.
     #[arg(long, value_name = "FORECASTS.csv")]
     out: PathBuf,
+    /// Column of the load.
+    #[arg(long, default_value = LOAD_COLUMN, value_name = "COLUMN")]
+    column: String,
+    /// Forecasts each day as a hub that was switched on so many days before (0: at 18:00 the evening
+    /// before); without it, as one that lived through the whole file.
+    #[arg(long, value_name = "DAYS")]
+    history_days: Option<usize>,
+    /// Folder of the fleet's model (load.onnx, model.toml); refused where it has seen a site of the file,
+    /// or anything dated at or after the first scored day. Without it, one is fitted to the other sites
+    /// of the file, up to then.
+    #[arg(long, value_name = "MODEL_DIR")]
+    prior: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -80,17 +95,17 @@ fn train_load(arguments: &LoadArguments) -> anyhow::Result<()> {
     let sets: Vec<Set> = files
         .iter()
         .zip(zones.iter().cycle())
-        .map(|(file, zone)| read_set(file, zone))
+        .map(|(file, zone)| read_set(file, zone, LOAD_COLUMN))
         .collect::<anyhow::Result<_>>()?;
     let progress = progress();
-    progress.set_message("backtest");
-    let found = backtest(&sets, &progress)?;
+    let found = backtest(&sets, &Options::default(), &progress)?;
     print_scores(&progress, &found.scores);
     progress.set_message("rows");
-    let rows = rows_before(&tables(&sets, &progress), &vec![Slot(i64::MAX); sets.len()]);
+    let (sites, tables) = tables(&sets, &progress);
+    let rows = rows_before(&tables.iter().collect::<Vec<_>>(), Slot(i64::MAX));
     progress.set_message("fit");
     let weights = fit_load(&rows, &progress)?;
-    let mut bundle = Bundle::of(&weights, &rows, &sets, found.scores.iter().map(model_score).collect())?;
+    let mut bundle = Bundle::of(&weights, &rows, &sites, found.scores.iter().map(model_score).collect())?;
     bundle.contract.version = arguments.model_version;
     let agreement = bundle.check_agreement(&weights, &rows)?;
     bundle.write(&arguments.out)?;
@@ -106,10 +121,17 @@ fn train_load(arguments: &LoadArguments) -> anyhow::Result<()> {
 }
 
 fn backtest_load(arguments: &BacktestArguments) -> anyhow::Result<()> {
-    let sets = [read_set(&arguments.file, &arguments.timezone)?];
+    let sets = [read_set(&arguments.file, &arguments.timezone, &arguments.column)?];
     let progress = progress();
-    progress.set_message("backtest");
-    let found = backtest(&sets, &progress)?;
+    let prior = match &arguments.prior {
+        Some(folder) => {
+            let sites: Vec<&str> = sets[0].series.iter().map(|series| series.site.as_str()).collect();
+            Some(Arc::new(read_prior(folder, &sites, first_scored(&sets)?)?))
+        }
+        None => None,
+    };
+    let options = Options { history_days: arguments.history_days, prior };
+    let found = backtest(&sets, &options, &progress)?;
     write_steps(&arguments.out, &found.steps)
         .with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
     print_scores(&progress, &found.scores);
@@ -117,9 +139,9 @@ fn backtest_load(arguments: &BacktestArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_set(file: &Path, zone: &str) -> anyhow::Result<Set> {
+fn read_set(file: &Path, zone: &str, column: &str) -> anyhow::Result<Set> {
     let zone = Zone::named(zone)?;
-    let read = read_series(file)?;
+    let read = read_column(file, column)?;
     let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     eprintln!(
         "{}: {} sites; masked: {} missing, {} negative, {} absurd, {} repeated",
@@ -170,11 +192,12 @@ fn model_score(score: &MethodScore) -> ModelScore {
 
 fn write_steps(file: &Path, steps: &[Step]) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(std::io::BufWriter::new(File::create(file)?));
-    csv.write_record(["site", "issued_at", "timestamp", "p10", "p50", "p90"])?;
+    csv.write_record(["site", "issued_at", "timestamp", "p10", "p50", "p90", "mean"])?;
     for step in steps {
         let time = |unix| Ok::<_, jiff::Error>(jiff::Timestamp::from_second(unix)?.to_string());
-        let [p10, p50, p90] = step.quantiles.map(|watts| watts.to_string());
-        csv.write_record([&step.site, &time(step.issued)?, &time(step.time)?, &p10, &p50, &p90])?;
+        let [p10, p50, p90] = step.forecast.quantiles.map(|watts| watts.to_string());
+        let (issued, start, mean) = (time(step.issued)?, time(step.time)?, step.forecast.mean.to_string());
+        csv.write_record([&step.site, &issued, &start, &p10, &p50, &p90, &mean])?;
     }
     csv.into_inner().map_err(csv::IntoInnerError::into_error)?.flush()?;
     Ok(())

@@ -3,8 +3,10 @@
 //! linfa has no quantile regression. The pinball loss is minimised by majorisation (Hunter and Lange,
 //! "Quantile Regression via an MM Algorithm", 2000): around the residuals r of the last pass, the loss of
 //! quantile q lies below the parabola of a weighted least-squares problem with weights 1 / (e + |r|) and
-//! targets y + (2q - 1)(e + |r|), so that each pass may only lower it. linfa solves each of these problems
-//! on rows scaled by the square root of their weight. A ridge holds back what the data cannot tell.
+//! targets y + (2q - 1)(e + |r|), so that each pass may only lower it. Each of these problems is brought to
+//! its normal equations, which are as many as there are columns, and those linfa solves: a decomposition of
+//! all rows would take several times as long. A ridge holds back what the data cannot tell, and keeps the
+//! equations well conditioned.
 
 use linfa::prelude::*;
 use linfa_linear::LinearRegression;
@@ -62,26 +64,24 @@ fn least_squares(
     ridge: f64,
 ) -> Result<Array1<f64>, FitError> {
     let (count, width) = rows.dim();
-    // Column-major, the order in which linfa's decomposition walks.
-    let mut scaled = Array2::<f64>::zeros((count + width, width).f());
-    let mut wanted = Array1::<f64>::zeros(count + width);
     let size: Array1<f64> = residuals.mapv(|residual| least + residual.abs());
-    let root: Array1<f64> = size.mapv(|size| size.sqrt().recip());
-    for (mut column, from) in scaled.axis_iter_mut(Axis(1)).zip(rows.axis_iter(Axis(1))) {
-        for ((into, value), root) in column.iter_mut().zip(from).zip(&root) {
-            *into = value * root;
+    let wanted: Array1<f64> = targets + &(&size * (2.0 * quantile - 1.0));
+    // Column-major, the order in which the product below walks.
+    let mut weighted = Array2::<f64>::zeros((count, width).f());
+    for (mut column, from) in weighted.axis_iter_mut(Axis(1)).zip(rows.axis_iter(Axis(1))) {
+        for ((into, value), size) in column.iter_mut().zip(from).zip(&size) {
+            *into = value / size;
         }
     }
-    for place in 0..count {
-        wanted[place] = root[place] * (targets[place] + (2.0 * quantile - 1.0) * size[place]);
-    }
+    let mut squares = rows.t().dot(&weighted);
+    let mut products = weighted.t().dot(&wanted);
     for column in 0..width {
-        scaled[[count + column, column]] = ridge.sqrt();
-        wanted[count + column] = ridge.sqrt() * prior[column];
+        squares[[column, column]] += ridge;
+        products[column] += ridge * prior[column];
     }
     let fitted = LinearRegression::new()
         .with_intercept(false)
-        .fit(&Dataset::new(scaled, wanted))
+        .fit(&Dataset::new(squares, products))
         .map_err(|source| FitError { rows: count, source })?;
     Ok(fitted.params().clone())
 }

@@ -11,6 +11,8 @@ pub struct Outcome {
     pub truth: f32,
     /// P10, P50, P90.
     pub quantiles: [f32; 3],
+    /// Expected power.
+    pub mean: f32,
 }
 
 /// The measures of one method.
@@ -22,7 +24,7 @@ pub struct Score {
     pub pinball: f64,
     /// Share of steps inside P10 to P90.
     pub coverage: f64,
-    /// Mean error of the energy of a day, by P50, over the mean energy of a day.
+    /// Mean error of the energy of a day, by the expected power, over the mean energy of a day.
     pub daily: f64,
 }
 
@@ -38,6 +40,7 @@ pub fn score(outcomes: &[Outcome]) -> Option<Score> {
     for outcome in outcomes {
         let truth = f64::from(outcome.truth);
         let [low, middle, high] = outcome.quantiles.map(f64::from);
+        let mean = f64::from(outcome.mean);
         error += (truth - middle).abs();
         for (quantile, value) in [(0.1, low), (0.5, middle), (0.9, high)] {
             pinball += (quantile * (truth - value)).max((quantile - 1.0) * (truth - value)) / 3.0;
@@ -45,7 +48,7 @@ pub fn score(outcomes: &[Outcome]) -> Option<Score> {
         inside += f64::from(u8::from(truth >= low && truth <= high));
         let day = days.entry(outcome.day).or_default();
         day[0] += truth;
-        day[1] += middle;
+        day[1] += mean;
     }
     let daily: f64 = days.values().map(|[truth, forecast]| (truth - forecast).abs()).sum();
     Some(Score {
@@ -76,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_known_case() {
-        let outcome = |day, truth, quantiles| Outcome { day, truth, quantiles };
+        let outcome = |day, truth, quantiles| Outcome { day, truth, quantiles, mean: 10.0 };
         let score = score(&[
             outcome(0, 10.0, [5.0, 10.0, 15.0]),
             outcome(0, 20.0, [5.0, 10.0, 15.0]),

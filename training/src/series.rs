@@ -4,17 +4,21 @@
 
 use sunkeep_models::time::{SLOT_SECONDS, Slot};
 
-/// Length of the steps a series may have, s.
-pub const STEPS: [i64; 3] = [900, 1800, 3600];
+/// Whether a series may have steps of this length, s: whole parts of a slot from a minute on, or whole
+/// slots that divide a day.
+pub fn is_step(seconds: i64) -> bool {
+    let part = seconds >= 60 && SLOT_SECONDS % seconds == 0;
+    part || seconds >= SLOT_SECONDS && seconds % SLOT_SECONDS == 0 && 86_400 % seconds == 0
+}
 
 /// Mean power of one site in regular steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Name of the site.
     pub site: String,
-    /// Length of a step, s: one of [`STEPS`].
+    /// Length of a step, s: see [`is_step`].
     pub step: i64,
-    /// Start of the first step, seconds since 1970; a multiple of `step`.
+    /// Start of the first step, seconds since 1970; a multiple of `step`, or of a slot where that is shorter.
     pub first: i64,
     /// Mean power of each step, W; `None` where it was not measured.
     pub values: Vec<Option<f32>>,

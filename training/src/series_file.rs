@@ -1,5 +1,5 @@
-//! Reads the load series of a Parquet file: columns `timestamp` (start of the interval), `site` and
-//! `load_w` (mean W). Every error names the file and what was expected of it; values that cannot be a
+//! Reads the series of a Parquet file: columns `timestamp` (start of the interval), `site` and the mean power
+//! in W, [`LOAD_COLUMN`] unless another is named. Every error names the file and what was expected of it; values that cannot be a
 //! power are masked and counted, never passed on.
 
 use std::collections::BTreeMap;
@@ -14,10 +14,14 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 
-use crate::series::{STEPS, Series};
+use sunkeep_models::time::SLOT_SECONDS;
+
+use crate::series::{Series, is_step};
 
 /// Power above which a value is taken for a fault of the measurement, W.
 pub const ABSURD_WATTS: f64 = 1e6;
+/// Name of the column with the load of a site.
+pub const LOAD_COLUMN: &str = "load_w";
 /// Rows a file may have.
 pub const MOST_ROWS: i64 = 20_000_000;
 /// Steps the series of one site may span.
@@ -74,8 +78,13 @@ pub enum SeriesError {
     },
 }
 
-/// Reads all sites of a file.
+/// Reads the load of all sites of a file.
 pub fn read_series(file: &Path) -> Result<SeriesFile, SeriesError> {
+    read_column(file, LOAD_COLUMN)
+}
+
+/// Reads the power in this column of all sites of a file.
+pub fn read_column(file: &Path, column: &str) -> Result<SeriesFile, SeriesError> {
     let opened = File::open(file).map_err(|source| SeriesError::Open { file: file.into(), source })?;
     let parquet = |source| SeriesError::Parquet { file: file.into(), source };
     let contents = |what| SeriesError::Contents { file: file.into(), what };
@@ -91,7 +100,7 @@ pub fn read_series(file: &Path) -> Result<SeriesFile, SeriesError> {
     let mut sites: BTreeMap<String, BTreeMap<i64, Option<f32>>> = BTreeMap::new();
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(parquet)?;
-        let group = RowGroup { group: &*group, parquet: &parquet, contents: &contents };
+        let group = RowGroup { group: &*group, power: column, parquet: &parquet, contents: &contents };
         let times = group.times()?;
         let names = group.sites()?;
         let watts = group.watts()?;
@@ -134,8 +143,10 @@ fn regular(site: String, values: &BTreeMap<i64, Option<f32>>) -> Result<Series, 
         *distances.entry(later - earlier).or_default() += 1;
     }
     let step = distances.iter().max_by_key(|(_, count)| **count).map_or(0, |(distance, _)| *distance);
-    if !STEPS.contains(&step) {
-        return Err(format!("site {site:?} has steps of {step} s, expected 900, 1800 or 3600"));
+    if !is_step(step) {
+        return Err(format!(
+            "site {site:?} has steps of {step} s, expected a part of 1800 s, or whole half hours that divide a day"
+        ));
     }
     let (Some(first), Some(last)) = (values.keys().next(), values.keys().next_back()) else {
         return Err(format!("site {site:?} has no rows"));
@@ -146,7 +157,8 @@ fn regular(site: String, values: &BTreeMap<i64, Option<f32>>) -> Result<Series, 
     }
     let mut regular = vec![None; count as usize];
     for (time, watts) in values {
-        if time.rem_euclid(step) != 0 {
+        // Hours may begin at half past, as in zones off by half an hour, but not between slots.
+        if (time - first).rem_euclid(step) != 0 || time.rem_euclid(step.min(SLOT_SECONDS)) != 0 {
             return Err(format!(
                 "site {site:?} has a row at {time} s, which is no multiple of its step of {step} s"
             ));
@@ -159,6 +171,8 @@ fn regular(site: String, values: &BTreeMap<i64, Option<f32>>) -> Result<Series, 
 /// One row group with the ways to say what is wrong with it.
 struct RowGroup<'a> {
     group: &'a dyn RowGroupReader,
+    /// Column of the power.
+    power: &'a str,
     parquet: &'a dyn Fn(ParquetError) -> SeriesError,
     contents: &'a dyn Fn(String) -> SeriesError,
 }
@@ -222,13 +236,13 @@ impl RowGroup<'_> {
     }
 
     fn watts(&self) -> Result<Vec<Option<f64>>, SeriesError> {
-        let (reader, column) = self.column("load_w")?;
+        let (reader, column) = self.column(self.power)?;
         match reader {
             ColumnReader::FloatColumnReader(reader) => {
                 Ok(self.all(reader, &column)?.into_iter().map(|value| value.map(f64::from)).collect())
             }
             ColumnReader::DoubleColumnReader(reader) => self.all(reader, &column),
-            _ => Err(self.wrong_type("load_w", &column, "float or double")),
+            _ => Err(self.wrong_type(self.power, &column, "float or double")),
         }
     }
 

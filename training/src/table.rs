@@ -8,6 +8,7 @@ use sunkeep_models::history::SlotHistory;
 use sunkeep_models::load_features::{LoadRows, WIDTH, load_rows};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
+use crate::backtest::Set;
 use crate::series::SlotSeries;
 
 /// Issues that are taken for fitting from all series together; more data means fewer a day.
@@ -36,27 +37,50 @@ pub struct Table {
     pub issues: usize,
 }
 
-/// Slots between two issues, for series of this many slots together.
-pub fn stride(slots: usize) -> i64 {
-    let mut stride = LEAST_STRIDE.max((slots / MOST_ISSUES) as i64);
+/// Slots between two issues, for series of this many slots together and at most so many issues.
+pub fn stride(slots: usize, most_issues: usize) -> i64 {
+    let mut stride = LEAST_STRIDE.max((slots / most_issues) as i64);
     while stride % 2 == 0 || stride % 3 == 0 {
         stride += 1;
     }
     stride
 }
 
-/// Makes the rows of all issues of the series of one zone.
-pub fn table(series: &[SlotSeries], zone: &Zone, stride: i64, progress: &ProgressBar) -> Table {
+/// The rows of all sites of the sets, to which a model is fitted that is to be shipped; with their names.
+pub fn tables<'a>(sets: &'a [Set], progress: &ProgressBar) -> (Vec<&'a str>, Vec<Table>) {
+    let all = || sets.iter().flat_map(|set| set.series.iter().map(move |series| (&set.zone, series)));
+    let slots: Vec<(&Zone, SlotSeries)> = all().map(|(zone, series)| (zone, series.slots())).collect();
+    let total: usize = slots.iter().map(|(_, series)| series.values.len()).sum();
+    progress.set_length(total as u64);
+    progress.set_position(0);
+    let stride = stride(total, MOST_ISSUES);
+    let tables = slots.iter().map(|(zone, series)| table(series, zone, stride, progress)).collect();
+    (all().map(|(_, series)| series.site.as_str()).collect(), tables)
+}
+
+/// Makes the rows of all issues of the series of one site.
+pub fn table(series: &SlotSeries, zone: &Zone, stride: i64, progress: &ProgressBar) -> Table {
     let mut table = Table { by_slot: vec![SlotRows::default(); SLOTS_PER_DAY], issues: 0 };
-    for series in series {
-        walk(series, stride, |history, issued| {
-            progress.inc(stride as u64);
-            let Some(rows) = load_rows(history, issued, zone) else { return };
-            table.issues += 1;
-            table.add(series, issued, &rows);
-        });
-    }
+    walk(series, stride, |history, issued| {
+        progress.inc(stride as u64);
+        let Some(rows) = load_rows(history, issued, zone) else { return };
+        table.issues += 1;
+        table.add(series, issued, &rows);
+    });
     table
+}
+
+/// All rows of some sites whose target was measured before a slot, by slot of the day.
+pub fn rows_before(tables: &[&Table], end: Slot) -> Vec<SlotRows> {
+    (0..SLOTS_PER_DAY)
+        .map(|slot| {
+            let mut all = SlotRows::default();
+            for table in tables {
+                table.by_slot[slot].copy_before(end, &mut all);
+            }
+            all
+        })
+        .collect()
 }
 
 /// Lives through a series: `issue` sees the history as it is at every `stride`-th slot.

@@ -80,7 +80,7 @@ fn a_backtest_writes_forecasts_of_whole_days_in_order() {
     );
     assert!(output.status.success(), "{}", said(&output));
     let mut csv = csv::Reader::from_path(folder.path().join("forecasts.csv")).unwrap();
-    assert_eq!(csv.headers().unwrap(), &["site", "issued_at", "timestamp", "p10", "p50", "p90"][..]);
+    assert_eq!(csv.headers().unwrap(), &["site", "issued_at", "timestamp", "p10", "p50", "p90", "mean"][..]);
     let mut steps = std::collections::BTreeMap::<String, usize>::new();
     for row in csv.records() {
         let row = row.unwrap();
@@ -93,6 +93,53 @@ fn a_backtest_writes_forecasts_of_whole_days_in_order() {
     let days = [steps["a"] / 24, steps["b"] / 96];
     assert!(days.iter().all(|days| (10..=11).contains(days)), "{steps:?}");
     assert!(steps["a"].is_multiple_of(24) && steps["b"].is_multiple_of(96), "{steps:?}");
+}
+
+#[test]
+fn a_prior_that_saw_the_site_or_the_future_is_refused_and_another_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let early = |site, days, seed| -> Vec<_> {
+        home(site, days, 1800, seed)
+            .into_iter()
+            .map(|(time, site, watts)| (time - 50 * 86_400, site, watts))
+            .collect()
+    };
+    write_parquet(&folder.path().join("scored.parquet"), &home("scored", 40, 1800, 41));
+    write_parquet(&folder.path().join("early.parquet"), &early("b", 40, 42));
+    write_parquet(&folder.path().join("same.parquet"), &early("scored", 40, 43));
+    write_parquet(&folder.path().join("late.parquet"), &home("c", 40, 1800, 44));
+    for name in ["early", "same", "late"] {
+        let output =
+            sunkeep_train(&["load", "--data", &format!("{name}.parquet"), "--out", name], folder.path());
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let score = |prior: &str, days: &str| {
+        let arguments = [
+            "backtest",
+            "load",
+            "scored.parquet",
+            "--out",
+            "f.csv",
+            "--prior",
+            prior,
+            "--history-days",
+            days,
+        ];
+        sunkeep_train(&arguments, folder.path())
+    };
+    for days in ["0", "3"] {
+        let output = score("early", days);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    for (prior, says) in [
+        ("same", ["\"scored\"", "which is to be scored"]),
+        ("late", ["2025-04-09", "first scored day"]),
+        ("none", ["none", "No such file"]),
+    ] {
+        let output = score(prior, "3");
+        assert!(!output.status.success());
+        assert!(says.iter().all(|part| said(&output).contains(part)), "{}", said(&output));
+    }
 }
 
 #[test]

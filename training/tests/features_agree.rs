@@ -8,9 +8,9 @@ use indicatif::ProgressBar;
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::load_features::{WIDTH, load_rows};
 use sunkeep_models::time::{SLOT_SECONDS, SLOTS_PER_DAY, Slot, Zone};
-use sunkeep_training::backtest::{Set, history_before, rows_before, tables};
+use sunkeep_training::backtest::{Set, history_before};
 use sunkeep_training::series_file::read_series;
-use sunkeep_training::table::stride;
+use sunkeep_training::table::{MOST_ISSUES, rows_before, stride, tables};
 
 use common::{Row, home, write_parquet};
 
@@ -32,12 +32,13 @@ fn compare(step: i64) {
     write_parquet(&file, &rows);
     let read = read_series(&file).unwrap();
     let set = Set { name: "home".into(), zone: zone.clone(), series: read.series };
-    let table = rows_before(&tables(&[set], &ProgressBar::hidden()), &[Slot(i64::MAX)]);
+    let table =
+        rows_before(&tables(&[set], &ProgressBar::hidden()).1.iter().collect::<Vec<_>>(), Slot(i64::MAX));
     let mut next = [0; SLOTS_PER_DAY];
     let mut compared = 0;
     let mut hub = SlotHistory::new();
     let (first, last) = (Slot::of(rows[0].0), Slot::of(rows[rows.len() - 1].0 + step - 1));
-    let stride = stride((last.since(first) + 1) as usize);
+    let stride = stride((last.since(first) + 1) as usize, MOST_ISSUES);
     for slot in (first.0..=last.0).map(Slot) {
         let issue = slot.0 % stride == 0;
         for (lead, row) in issue

@@ -11,11 +11,11 @@ use sunkeep_models::factory::{LOAD_ONNX, load_model};
 use sunkeep_models::load_features::{WIDTH, load_rows};
 use sunkeep_models::onnx::OnnxForecaster;
 use sunkeep_models::time::{HORIZON, Slot, Zone};
-use sunkeep_training::backtest::{Set, history_before, rows_before, tables};
+use sunkeep_training::backtest::{Set, history_before};
 use sunkeep_training::bundle::{Bundle, BundleError, ONNX_FILE};
 use sunkeep_training::load_fit::{LoadWeights, fit_load};
 use sunkeep_training::series_file::read_series;
-use sunkeep_training::table::SlotRows;
+use sunkeep_training::table::{SlotRows, rows_before, tables};
 
 use common::{home, write_parquet};
 
@@ -39,9 +39,10 @@ fn fitted() -> Fitted {
     let series = read_series(&file).unwrap().series;
     let sets = vec![Set { name: "homes".into(), zone: Zone::named("Europe/Paris").unwrap(), series }];
     let progress = ProgressBar::hidden();
-    let rows = rows_before(&tables(&sets, &progress), &[Slot(i64::MAX)]);
+    let (sites, tables) = tables(&sets, &progress);
+    let rows = rows_before(&tables.iter().collect::<Vec<_>>(), Slot(i64::MAX));
     let weights = fit_load(&rows, &progress).unwrap();
-    let bundle = Bundle::of(&weights, &rows, &sets, Vec::new()).unwrap();
+    let bundle = Bundle::of(&weights, &rows, &sites, Vec::new()).unwrap();
     Fitted { folder, sets, rows, weights, bundle }
 }
 

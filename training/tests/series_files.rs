@@ -12,7 +12,7 @@ use parquet::data_type::Int64Type;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
-use sunkeep_training::series_file::{Masked, read_series};
+use sunkeep_training::series_file::{Masked, read_column, read_series};
 
 use common::{START, home, write_parquet};
 
@@ -83,9 +83,11 @@ fn columns_that_are_missing_or_hold_something_else() {
 #[test]
 fn steps_that_are_no_steps() {
     let (_folder, file) = folder();
-    let rows: Vec<_> = (0..50).map(|place| (START + place * 600, "a", Some(1.0))).collect();
-    write_parquet(&file, &rows);
-    refused(&file, &["\"a\"", "steps of 600 s", "900, 1800 or 3600"]);
+    for step in [30, 700, 12_600, 86_400 * 2] {
+        let rows: Vec<_> = (0..50).map(|place| (START + place * step, "a", Some(1.0))).collect();
+        write_parquet(&file, &rows);
+        refused(&file, &["\"a\"", &format!("steps of {step} s"), "a part of 1800 s"]);
+    }
     let rows: Vec<_> = (0..50).map(|place| (START + 60 + place * 1800, "a", Some(1.0))).collect();
     write_parquet(&file, &rows);
     refused(&file, &["no multiple"]);
@@ -106,6 +108,26 @@ fn values_that_are_no_power_are_masked_and_counted() {
     let read = read_series(&file).unwrap();
     assert_eq!(read.masked, Masked { missing: 2, negative: 1, absurd: 2, repeated: 1 });
     assert_eq!(read.series[0].values, [Some(5.0), None, None, None, None, None, Some(0.0)]);
+}
+
+#[test]
+fn steps_of_minutes_and_hours_and_hours_from_half_past() {
+    let (_folder, file) = folder();
+    for (step, offset) in [(60, 0), (300, 0), (600, 0), (7200, 0), (10_800, 0), (3600, 1800)] {
+        let rows: Vec<_> = (0..50).map(|place| (START + offset + place * step, "a", Some(1.0))).collect();
+        write_parquet(&file, &rows);
+        let series = read_series(&file).unwrap().series.remove(0);
+        assert_eq!((series.step, series.first, series.values.len()), (step, START + offset, 50));
+    }
+}
+
+#[test]
+fn another_column_is_read_by_its_name_and_a_missing_one_is_named() {
+    let (_folder, file) = folder();
+    write_parquet(&file, &home("a", 5, 1800, 1));
+    assert_eq!(read_column(&file, "load_w").unwrap(), read_series(&file).unwrap());
+    let error = read_column(&file, "tv_w").unwrap_err().to_string();
+    assert!(error.contains("no column \"tv_w\"") && error.contains("load_w"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! The experts of a load forecast: the fleet's model, two regressions that learn this site, and profiles.
+//!
+//! Here is what they are asked, and with what inputs; how a regression learns and how experts are weighed
+//! is said elsewhere. Everything is over the level of the site.
+
+use super::aggregation::Three;
+use super::profiles::{NAMES as PROFILE_NAMES, PERSISTENCE, PROFILES, Profiles};
+use super::regression::{INPUTS, Learning, PRIOR_INPUTS, Regression, Sample};
+use crate::day_grid::DayGrid;
+use crate::history::SlotHistory;
+use crate::load_features::{LoadRows, WIDTH, load_rows};
+use crate::onnx::OnnxForecaster;
+use crate::time::{HORIZON, SLOTS_PER_DAY, Slot, Zone};
+
+/// Experts there are.
+pub(super) const EXPERTS: usize = 3 + PROFILES;
+/// Place of the fleet's model.
+pub(super) const MODEL: usize = 0;
+
+/// Weight of each before anything was learnt: most for those that know the most.
+pub(super) const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.2, 0.3, 0.3, 0.04, 0.04, 0.04, 0.04, 0.02, 0.02];
+
+/// The regression on the inputs as they are forgets half in five weeks; that on the square roots of what
+/// is a power, which spreads the small ones, in twenty.
+pub(super) const LEARNING: [Learning; 2] = [
+    Learning { kept: 0.98, ridge: 3.0, least_residual: [0.008, 0.02, 0.008] },
+    Learning { kept: 0.995, ridge: 3.0, least_residual: [0.004, 0.02, 0.004] },
+];
+
+/// Largest answer of an expert, over the level.
+const LARGEST: f32 = 50.0;
+
+/// Columns of a row that a regression learns from: all but the slot of the day, what only tells leads
+/// apart, and what stood in for a measurement.
+const LEARNT: [core::ops::Range<usize>; 2] = [1..32, 34..36];
+/// Columns that are a power over the level.
+const POWERS: [core::ops::Range<usize>; 2] = [1..9, 10..16];
+
+/// Names of the experts, in their order.
+pub(super) fn names() -> [&'static str; EXPERTS] {
+    let mut names = ["fleet model", "site, as it is", "site, roots", "", "", "", "", "", ""];
+    names[3..].copy_from_slice(&PROFILE_NAMES);
+    names
+}
+
+/// What the experts were asked and said at one issue.
+pub(super) struct Issue {
+    /// Level of the site, W.
+    pub(super) level: f32,
+    /// Slot of the day of each slot of the horizon.
+    pub(super) slots: Vec<usize>,
+    /// Inputs of the regressions, by regression.
+    inputs: [Vec<[f32; INPUTS]>; 2],
+    /// By slot of the horizon, then by expert.
+    pub(super) said: Vec<Vec<Three>>,
+}
+
+impl Issue {
+    /// Asks all experts; `None` where too little was measured for any.
+    pub(super) fn of(
+        model: Option<&OnnxForecaster>,
+        regressions: &[Regression; 2],
+        history: &SlotHistory,
+        issued: Slot,
+        zone: &Zone,
+    ) -> Option<Self> {
+        let rows = load_rows(history, issued, zone)?;
+        let answers = model_answers(model, &rows);
+        let grid = DayGrid::before(history, issued, zone);
+        let profiles = Profiles::of(&grid, rows.level);
+        let mut issue =
+            Self { level: rows.level, slots: Vec::new(), inputs: [Vec::new(), Vec::new()], said: Vec::new() };
+        for (lead, (row, answer)) in rows.values.chunks_exact(WIDTH).zip(&answers).enumerate() {
+            let target = zone.local(issued.plus(lead as i64).start());
+            let slot = target.slot_of_day();
+            let plain = inputs(row, answer);
+            let roots = rooted(plain);
+            let usual = profile_answer(row);
+            let site = regressions[0].answer(slot, &plain);
+            let site_roots = regressions[1].answer(slot, &roots).map(|root| root.max(0.0) * root.max(0.0));
+            let mut said = vec![*answer, site, site_roots];
+            said.extend(profiles.say(target, &usual));
+            for (three, is) in said.iter_mut().zip(0..) {
+                *three = bounded(three, if is == MODEL { &usual } else { answer });
+            }
+            issue.slots.push(slot);
+            issue.inputs[0].push(plain);
+            issue.inputs[1].push(roots);
+            issue.said.push(said);
+        }
+        Some(issue)
+    }
+
+    /// What a regression learns of the first day of the issue, with what was measured over the level.
+    pub(super) fn samples(&self, regression: usize, truths: &[Option<f32>]) -> Vec<Sample> {
+        let first_day = self.slots.iter().zip(&self.inputs[regression]).take(SLOTS_PER_DAY);
+        first_day
+            .zip(truths)
+            .map(|((slot, inputs), truth)| Sample {
+                slot: *slot,
+                inputs: *inputs,
+                target: truth.map(|truth| if regression == 0 { truth } else { truth.max(0.0).sqrt() }),
+            })
+            .collect()
+    }
+
+    /// What persistence said of a slot of the horizon.
+    pub(super) fn persistence(&self, lead: usize) -> Three {
+        self.said[lead][EXPERTS - PROFILES + PERSISTENCE]
+    }
+}
+
+/// What the fleet's model answers; the profiles of the row where there is no model, or it fails.
+fn model_answers(model: Option<&OnnxForecaster>, rows: &LoadRows) -> Vec<Three> {
+    let usual = || rows.values.chunks_exact(WIDTH).map(profile_answer).collect::<Vec<_>>();
+    let answers = model.and_then(|model| model.answer(&rows.values).ok());
+    let answers = answers.filter(|answers| answers.len() == HORIZON).unwrap_or_else(usual);
+    answers
+        .iter()
+        .zip(rows.values.chunks_exact(WIDTH))
+        .map(|(answer, row)| bounded(answer, &profile_answer(row)))
+        .collect()
+}
+
+/// The answer that needs no fit: the mean of four profiles between the quantiles of 28 days.
+fn profile_answer(row: &[f32]) -> Three {
+    let middle = (row[1] + row[2] + row[3] + row[15]) / 4.0;
+    [row[6].min(middle), middle, row[8].max(middle)]
+}
+
+/// In order, not negative, not absurd; `otherwise` where something is no number.
+fn bounded(said: &Three, otherwise: &Three) -> Three {
+    if !said.iter().all(|value| value.is_finite()) {
+        return *otherwise;
+    }
+    let mut three = said.map(|value| value.clamp(0.0, LARGEST));
+    three.sort_by(f32::total_cmp);
+    three
+}
+
+fn inputs(row: &[f32], answer: &Three) -> [f32; INPUTS] {
+    let mut inputs = [1.0; INPUTS];
+    let columns = LEARNT.into_iter().flatten();
+    for (input, column) in inputs.iter_mut().zip(columns) {
+        *input = row[column];
+    }
+    inputs[PRIOR_INPUTS..PRIOR_INPUTS + 3].copy_from_slice(answer);
+    inputs
+}
+
+/// The inputs with the square roots of those that are a power. Columns 1 to 31 are inputs 0 to 30.
+fn rooted(mut inputs: [f32; INPUTS]) -> [f32; INPUTS] {
+    let answers = PRIOR_INPUTS..PRIOR_INPUTS + 3;
+    for place in POWERS.into_iter().flatten().map(|column| column - 1).chain(answers) {
+        inputs[place] = inputs[place].max(0.0).sqrt();
+    }
+    inputs
+}

@@ -1,0 +1,210 @@
+//! The load forecast of one site: experts, weighed by what they were worth here, in a band that holds what
+//! it promises.
+//!
+//! A hub tells it each slot that the history has grown. At [`ISSUES`] times of the local day it asks again
+//! what it would have said a day before, compares that with the day that followed, and learns: the
+//! regressions their weights, the aggregation whom to believe, the conformal correction how wide the band
+//! must be. What it knew a day before is what it knows now, for that day was not yet learnt; so nothing of
+//! the future is used, nothing pending has to be kept, and the same history gives the same state whether
+//! it was lived through or replayed after a restart. The state can be stored and its size never changes.
+
+pub mod aggregation;
+mod cold_start;
+pub mod conformal;
+mod experts;
+mod profiles;
+pub mod regression;
+pub mod skill;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use self::aggregation::{Aggregation, Three, mixture};
+use self::conformal::Conformal;
+use self::experts::{EXPERTS, Issue, LEARNING, PRIOR_WEIGHTS};
+use self::regression::Regression;
+use self::skill::Skill;
+use crate::baseline::{Persistence, SameSlotProfile};
+use crate::forecast::{Forecast, ForecastError, Forecaster};
+use crate::history::SlotHistory;
+use crate::onnx::OnnxForecaster;
+use crate::time::{SLOT_SECONDS, SLOTS_PER_DAY, Slot, Zone};
+
+/// Name under which it appears in logs and tables.
+pub const NAME: &str = "adaptive";
+/// Times of the day at which it learns, evenly spread from local midnight; each has a state of its own,
+/// which serves the issues up to the next.
+pub const ISSUES: usize = 2;
+
+/// Slots from one time of the day to the next.
+const SPACING: usize = SLOTS_PER_DAY / ISSUES;
+
+/// What was learnt of a site. Bounded: 225 kB for each of [`ISSUES`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adaptation {
+    /// The first slot that is not yet learnt from.
+    learnt_until: Option<Slot>,
+    banks: Vec<Bank>,
+    skill: Skill,
+}
+
+/// What was learnt from the issues of one time of the day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bank {
+    regressions: [Regression; 2],
+    aggregation: Aggregation,
+    conformal: Conformal,
+}
+
+/// A stored state that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stored adaptation of a site has another size, or holds values that are no numbers")]
+pub struct UnsoundAdaptation;
+
+impl Default for Adaptation {
+    fn default() -> Self {
+        let bank = || Bank {
+            regressions: [Regression::default(), Regression::default()],
+            aggregation: Aggregation::of(EXPERTS),
+            conformal: Conformal::default(),
+        };
+        Self { learnt_until: None, banks: (0..ISSUES).map(|_| bank()).collect(), skill: Skill::default() }
+    }
+}
+
+impl Adaptation {
+    /// Checks what a file said before it is used.
+    pub fn checked(self) -> Result<Self, UnsoundAdaptation> {
+        let sound = self.banks.len() == ISSUES && self.skill.is_sound();
+        let banks = self.banks.iter().all(|bank| {
+            bank.regressions.iter().all(Regression::is_sound)
+                && bank.aggregation.is_sound(EXPERTS)
+                && bank.conformal.is_sound()
+        });
+        if sound && banks { Ok(self) } else { Err(UnsoundAdaptation) }
+    }
+
+    /// The first slot that is not yet learnt from.
+    pub fn learnt_until(&self) -> Option<Slot> {
+        self.learnt_until
+    }
+}
+
+impl Bank {
+    /// The corrected quantiles of a slot of an issue, over the level.
+    fn say(&self, weights: &[[f64; 3]], issue: &Issue, lead: usize) -> Three {
+        self.conformal.correct(issue.slots[lead], &mixture(weights, &issue.said[lead]))
+    }
+}
+
+/// The forecaster of one series of one site: the fleet's model and what was learnt beside it.
+#[derive(Debug, Clone)]
+pub struct AdaptiveForecaster {
+    model: Option<Arc<OnnxForecaster>>,
+    state: Adaptation,
+}
+
+impl AdaptiveForecaster {
+    /// Goes on with what was learnt before ([`Adaptation::default`] on a new site). Without a model the
+    /// site's own profiles stand in for it.
+    pub fn new(model: Option<Arc<OnnxForecaster>>, state: Adaptation) -> Self {
+        Self { model, state }
+    }
+
+    /// What was learnt, for storing.
+    pub fn state(&self) -> &Adaptation {
+        &self.state
+    }
+
+    /// Replaces the fleet's model by another; what was learnt of the site stays.
+    pub fn replace_model(&mut self, model: Option<Arc<OnnxForecaster>>) {
+        self.model = model;
+    }
+
+    /// Skill against persistence on this site: one less the pinball loss over that of persistence, over
+    /// the last weeks; `None` before three days were compared.
+    pub fn skill(&self) -> Option<f64> {
+        self.state.skill.ratio()
+    }
+
+    /// The experts with their weights for the median, for issues of the local slot of the day `slot`.
+    pub fn weights(&self, slot: usize) -> Vec<(&'static str, f64)> {
+        let bank = &self.state.banks[(slot / SPACING).min(ISSUES - 1)];
+        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        experts::names().into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
+    }
+
+    /// Learns all that the history tells before `now` and that was not learnt yet. To be called with each
+    /// slot, or with the whole history after a restart: the state is the same. At most the slots of a
+    /// history are walked through.
+    pub fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone) {
+        let (oldest, end) = (history.start().plus(SLOTS_PER_DAY as i64), now.0.min(history.end().0));
+        // After the clock was set back the history begins anew, and so does learning from it.
+        let known = self.state.learnt_until.filter(|until| until.0 <= history.end().plus(1).0);
+        let first = known.map_or(oldest, |until| until.max(oldest));
+        for slot in (first.0..=end).map(Slot) {
+            let local = slot_of_day(slot, zone);
+            if local.is_multiple_of(SPACING) {
+                self.learn_from(history, slot.plus(-(SLOTS_PER_DAY as i64)), zone, local / SPACING);
+            }
+        }
+        self.state.learnt_until = Some(Slot(end + 1).max(first));
+    }
+
+    /// Learns from the day that followed an issue, in the bank of this place.
+    fn learn_from(&mut self, history: &SlotHistory, issued: Slot, zone: &Zone, place: usize) {
+        let bank = &self.state.banks[place];
+        let Some(issue) = self.issue(history, issued, zone, bank) else { return };
+        let truths: Vec<Option<f32>> = (0..SLOTS_PER_DAY)
+            .map(|lead| history.get(issued.plus(lead as i64)).map(|watts| watts / issue.level))
+            .collect();
+        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let first_day = 0..SLOTS_PER_DAY;
+        let mixed: Vec<(usize, Three)> =
+            first_day.clone().map(|lead| (issue.slots[lead], mixture(&weights, &issue.said[lead]))).collect();
+        let compared: Vec<(Three, Three)> =
+            first_day.map(|lead| (bank.say(&weights, &issue, lead), issue.persistence(lead))).collect();
+        self.state.skill.learn(&compared, &truths);
+        let bank = &mut self.state.banks[place];
+        bank.conformal.learn(&mixed, &truths);
+        bank.aggregation.learn(&PRIOR_WEIGHTS, &issue.said[..SLOTS_PER_DAY], &truths);
+        for (place, regression) in bank.regressions.iter_mut().enumerate() {
+            regression.learn(&issue.samples(place, &truths), &LEARNING[place]);
+        }
+    }
+
+    /// Asks the experts; on a young site with the typical day of the fleet before its own first.
+    fn issue(&self, history: &SlotHistory, issued: Slot, zone: &Zone, bank: &Bank) -> Option<Issue> {
+        let model = self.model.as_deref();
+        let typical = model.map_or(&[][..], |model| &model.contract().typical_day);
+        let completed = cold_start::completed(history, issued, zone, typical);
+        Issue::of(model, &bank.regressions, completed.as_ref().unwrap_or(history), issued, zone)
+    }
+}
+
+/// Slot of the local day at the middle of a slot: in zones off by a quarter of an hour midnight falls there.
+fn slot_of_day(slot: Slot, zone: &Zone) -> usize {
+    zone.local(slot.start() + SLOT_SECONDS / 2).slot_of_day()
+}
+
+impl Forecaster for AdaptiveForecaster {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn forecast(&self, history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<Forecast, ForecastError> {
+        let bank = &self.state.banks[slot_of_day(issued, zone) / SPACING];
+        let Some(issue) = self.issue(history, issued, zone, bank) else {
+            return SameSlotProfile
+                .forecast(history, issued, zone)
+                .or_else(|_| Persistence.forecast(history, issued, zone));
+        };
+        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let said: Vec<Three> = (0..issue.said.len()).map(|lead| bank.say(&weights, &issue, lead)).collect();
+        let watts = |quantile: usize| said.iter().map(|three| three[quantile] * issue.level).collect();
+        Forecast::checked(NAME, issued, [watts(0), watts(1), watts(2)])
+    }
+}
