@@ -1,7 +1,9 @@
 //! Forecasts and plan, made beside the cycle: late, wrong or dead, they stop nothing.
 //!
-//! A thread of its own loads the models and answers one job at a time.
+//! A thread of its own loads the models and answers one job at a time. What it learns of the home is handed
+//! out once a day to be written down, and comes back at the next start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -9,12 +11,11 @@ use sunkeep_core::Settings;
 use sunkeep_core::evidence::History;
 use sunkeep_core::planner::{PlanInput, plan};
 use sunkeep_core::settings::Tier;
-use sunkeep_models::baseline::{Persistence, SameSlotProfile};
+use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster};
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::factory;
-use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster};
+use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster as _};
 use sunkeep_models::history::SlotHistory;
-use sunkeep_models::onnx::OnnxForecaster;
 use sunkeep_models::pv::PvForecaster;
 use sunkeep_models::quantity::{Seconds, Watts};
 use sunkeep_models::sun::{Location, PvArray, SunError};
@@ -37,7 +38,12 @@ pub struct Job {
     pub charge: ChargeBounds,
     /// The past.
     pub history: History,
+    /// What was learnt before this start, where that has only now been found.
+    pub learnt: Option<Learnt>,
 }
+
+/// What was learnt of a home's demand: encoded, by [`Demand::word`].
+pub type Learnt = BTreeMap<String, Vec<u8>>;
 
 /// What became of a job.
 #[derive(Debug)]
@@ -48,6 +54,8 @@ pub struct Made {
     pub onnx: Vec<(Demand, Forecast)>,
     /// How many load forecasts a baseline made.
     pub baselines: u64,
+    /// What was learnt of the home, to be written down; once a day.
+    pub learnt: Option<Learnt>,
 }
 
 /// Whose demand a load forecast is of.
@@ -59,6 +67,27 @@ pub enum Demand {
     Total,
 }
 
+impl Demand {
+    /// All there are.
+    pub const ALL: [Self; 4] =
+        [Self::Of(Tier::Critical), Self::Of(Tier::Important), Self::Of(Tier::Convenience), Self::Total];
+
+    /// Its name: that of the tier, or `total`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Of(tier) => tier.word(),
+            Self::Total => "total",
+        }
+    }
+
+    fn history(self, history: &History) -> &SlotHistory {
+        match self {
+            Self::Of(tier) => &history.tiers[tier.place().min(2)],
+            Self::Total => &history.total,
+        }
+    }
+}
+
 /// The cycle's end of the forecasting thread.
 #[derive(Debug)]
 pub struct Forecasting {
@@ -68,12 +97,19 @@ pub struct Forecasting {
 }
 
 impl Forecasting {
-    /// Starts the thread; it loads the models first.
-    pub fn start(settings: Arc<Settings>, zone: Zone, sun: PvForecaster) -> std::io::Result<Self> {
+    /// Starts the thread; it loads the models first, and what was learnt before.
+    pub fn start(
+        settings: Arc<Settings>,
+        zone: Zone,
+        sun: PvForecaster,
+        learnt: Learnt,
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel::<Job>(1);
         let (results, made) = mpsc::channel(1);
         std::thread::Builder::new().name("forecasts".into()).spawn(move || {
-            let forecasters = Forecasters::load(settings, zone, sun);
+            let mut forecasters = Forecasters::load(settings, zone, sun);
+            forecasters.restore(&learnt);
+            drop(learnt);
             while let Ok(job) = queue.recv() {
                 let made = forecasters.make(&job);
                 if results.blocking_send(made).is_err() {
@@ -82,6 +118,11 @@ impl Forecasting {
             }
         })?;
         Ok(Self { jobs, made, waiting: false })
+    }
+
+    /// Whether a job would be taken: the last one is answered.
+    pub fn is_free(&self) -> bool {
+        !self.waiting
     }
 
     /// Hands over a job; false while the last is not answered yet.
@@ -111,31 +152,53 @@ impl Forecasting {
     }
 }
 
-/// The load model with what stands in for it, the forecaster of the sun, and the planner that uses both.
+/// The load forecasters of the home, the forecaster of the sun, and the planner that uses both.
 pub struct Forecasters {
     settings: Arc<Settings>,
     zone: Zone,
-    /// The factory load model; none where it was refused.
-    onnx: Option<OnnxForecaster>,
+    /// In the order of [`Demand::ALL`].
+    loads: [AdaptiveForecaster; 4],
     sun: PvForecaster,
+    /// The local day on which what was learnt was last handed out.
+    handed_out: Option<i64>,
 }
 
 impl Forecasters {
-    /// Loads the factory model; where that is refused, baselines stand in, and the log says so.
+    /// Loads the factory model; where that is refused the home's own profiles stand in, and the log says so.
     pub fn load(settings: Arc<Settings>, zone: Zone, sun: PvForecaster) -> Self {
-        let onnx = factory::load_model()
+        let model = factory::load_model()
             .inspect_err(|error| {
-                tracing::error!("the factory load model is refused, baselines stand in: {error}");
+                tracing::error!("the factory load model is refused, this home's profiles stand in: {error}");
             })
-            .ok();
-        Self { settings, zone, onnx, sun }
+            .ok()
+            .map(Arc::new);
+        let loads = Demand::ALL.map(|_| AdaptiveForecaster::new(model.clone(), Adaptation::default()));
+        Self { settings, zone, loads, sun, handed_out: None }
     }
 
-    /// Makes all forecasts of a job, and the plan.
-    pub fn make(&self, job: &Job) -> Made {
+    /// Goes on with what was learnt before.
+    pub fn restore(&mut self, learnt: &Learnt) {
+        for (of, forecaster) in Demand::ALL.into_iter().zip(&mut self.loads) {
+            let Some(bytes) = learnt.get(of.word()) else { continue };
+            let restored = postcard::from_bytes::<Adaptation>(bytes).map_err(|error| error.to_string());
+            match restored.and_then(|state| state.checked().map_err(|error| error.to_string())) {
+                Ok(state) => forecaster.restore(state),
+                Err(error) => tracing::warn!("what was learnt of {} demand is lost: {error}", of.word()),
+            }
+        }
+    }
+
+    /// Learns what the past tells, makes all forecasts of a job, and the plan.
+    pub fn make(&mut self, job: &Job) -> Made {
+        if let Some(learnt) = &job.learnt {
+            self.restore(learnt);
+        }
+        for (of, forecaster) in Demand::ALL.into_iter().zip(&mut self.loads) {
+            forecaster.learn(of.history(&job.history), job.issued, &self.zone);
+        }
         let (mut onnx, mut baselines) = (Vec::new(), 0);
         let forecasts = self.forecasts(job, &mut onnx, &mut baselines).map(Arc::new);
-        Made { forecasts, onnx, baselines }
+        Made { forecasts, onnx, baselines, learnt: self.hand_out(job.issued) }
     }
 
     fn forecasts(
@@ -144,47 +207,51 @@ impl Forecasters {
         onnx: &mut Vec<(Demand, Forecast)>,
         baselines: &mut u64,
     ) -> Result<Forecasts, ForecastError> {
-        let mut load = |history: &SlotHistory, of: Demand| {
+        let mut by = "";
+        let mut made = Vec::with_capacity(Demand::ALL.len());
+        for (of, forecaster) in Demand::ALL.into_iter().zip(&self.loads) {
             if matches!(of, Demand::Of(tier) if idle(&self.settings, tier)) {
-                return Ok(nothing(job.issued));
+                made.push(nothing(job.issued));
+                continue;
             }
-            let (forecast, by_model) = self.load_forecast(history, job.issued)?;
-            if by_model {
+            let forecast;
+            (forecast, by) = forecaster.forecast_by(of.history(&job.history), job.issued, &self.zone)?;
+            if by == adaptation::NAME && forecaster.has_model() {
                 onnx.push((of, forecast.clone()));
             } else {
                 *baselines += 1;
             }
-            Ok(forecast)
+            made.push(forecast);
+        }
+        // The total came last.
+        let (Some(total), Ok(demand)) = (made.pop(), <[Forecast; 3]>::try_from(made)) else {
+            let why = "a forecast for each tier and the total was expected".into();
+            return Err(ForecastError::Unusable { method: by.into(), why });
         };
-        let [critical, important, convenience] = &job.history.tiers;
-        let critical = load(critical, Demand::Of(Tier::Critical))?;
-        let important = load(important, Demand::Of(Tier::Important))?;
-        let convenience = load(convenience, Demand::Of(Tier::Convenience))?;
-        let total = load(&job.history.total, Demand::Total)?;
-        let by_model = onnx.iter().any(|(of, _)| *of == Demand::Total);
         let input = PlanInput {
             issued: job.issued,
             now: job.now,
             into_slot: job.into_slot,
             charge: job.charge,
-            demand: [critical, important, convenience],
+            demand,
             sun: self.sun.forecast(&job.history.sun, job.issued, &self.zone)?,
         };
         let outlook = plan(&self.settings, &input);
-        let load_by = if by_model { "onnx" } else { "baseline" }.to_owned();
-        Ok(Forecasts { load: total, sun: input.sun, load_by, outlook })
+        let skill = self.loads[Demand::ALL.len() - 1].skill();
+        Ok(Forecasts { load: total, sun: input.sun, load_by: by.into(), skill, outlook })
     }
 
-    /// The model's forecast, or that of the first baseline that has enough to go by. True if by the model.
-    fn load_forecast(&self, history: &SlotHistory, issued: Slot) -> Result<(Forecast, bool), ForecastError> {
-        let by_model = self.onnx.as_ref().map(|onnx| onnx.forecast(history, issued, &self.zone));
-        if let Some(Ok(forecast)) = by_model {
-            return Ok((forecast, true));
-        }
-        SameSlotProfile
-            .forecast(history, issued, &self.zone)
-            .or_else(|_| Persistence.forecast(history, issued, &self.zone))
-            .map(|forecast| (forecast, false))
+    /// What was learnt, when a local day has begun; not at the first job, which has hardly learnt anything.
+    fn hand_out(&mut self, issued: Slot) -> Option<Learnt> {
+        let day = self.zone.local(issued.start()).day;
+        let before = self.handed_out.replace(day)?;
+        (before != day).then(|| {
+            let encoded = Demand::ALL.into_iter().zip(&self.loads).filter_map(|(of, forecaster)| {
+                let bytes = postcard::to_stdvec(forecaster.state()).ok()?;
+                Some((of.word().to_owned(), bytes))
+            });
+            encoded.collect()
+        })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::buses::Buses;
 use crate::clock::{Now, SteadyClock, Step};
 use crate::config::Home;
 use crate::faults::{Fault, Faults};
-use crate::forecasts::{Forecasting, Job, Made};
+use crate::forecasts::{Forecasting, Job, Learnt, Made};
 use crate::journal::LastKnown;
 use crate::outputs::{Order, Outputs};
 use crate::readings::Readings;
@@ -73,6 +73,8 @@ pub struct Hub {
     planned: Option<Slot>,
     forecasting: Forecasting,
     forecasts: Option<Arc<Forecasts>>,
+    /// What was learnt before this start, on its way to the forecasters.
+    learnt: Option<Learnt>,
     past: Arc<Vec<Point>>,
     asks: mpsc::Receiver<Request>,
     view: watch::Sender<Option<Arc<View>>>,
@@ -134,6 +136,7 @@ impl Hub {
             planned: None,
             forecasting: parts.forecasting,
             forecasts: None,
+            learnt: None,
             past: Arc::new(parts.memory.past),
             asks: parts.asks,
             view: parts.view,
@@ -306,6 +309,7 @@ impl Hub {
             self.readings.totals().restore(&memory.counters);
             let recent = std::mem::replace(&mut self.history, memory.history);
             self.history.absorb(&recent);
+            self.learnt = Some(memory.learnt);
             self.records = Some(records);
         }
         let Some(records) = &mut self.records else { return };
@@ -352,7 +356,7 @@ impl Hub {
         }
         let Some(wall) = image.wall else { return };
         let slot = Slot::of(wall.unix);
-        if self.planned == Some(slot) {
+        if self.planned == Some(slot) || !self.forecasting.is_free() {
             return;
         }
         let asked = self.forecasting.ask(Job {
@@ -361,6 +365,7 @@ impl Hub {
             into_slot: Seconds((wall.unix - slot.start()) as f64),
             charge: decision.charge,
             history: self.history.clone(),
+            learnt: self.learnt.take(),
         });
         if asked {
             self.planned = Some(slot);
@@ -376,6 +381,9 @@ impl Hub {
     fn take_forecasts(&mut self, made: Made) {
         self.counts.onnx_forecasts += made.onnx.len() as u64;
         self.counts.baseline_forecasts += made.baselines;
+        if let (Some(learnt), Some(records)) = (made.learnt, &self.records) {
+            records.learnt(learnt);
+        }
         for (demand, forecast) in &made.onnx {
             self.summary.forecast(*demand, forecast);
         }

@@ -15,6 +15,7 @@ use sunkeep_models::time::{Slot, Uptime};
 
 use crate::clock::Now;
 use crate::config;
+use crate::forecasts::Learnt;
 use crate::journal::{
     Journal, JournalError, JournalHealth, JournalOptions, LastKnown, LoadPoint, MinutePoint, Recorder,
     Recovered, SlotPoint,
@@ -43,6 +44,8 @@ pub struct Memory {
     pub past: Vec<Point>,
     /// Pulses of each meter, by name.
     pub counters: BTreeMap<String, u64>,
+    /// What was learnt of the home.
+    pub learnt: Learnt,
 }
 
 /// Goes on trying to open a journal, on a thread of its own: a disk that is ill may take long to say so.
@@ -105,6 +108,7 @@ impl Records {
             past: past(&recovered.minutes),
             last: recovered.last,
             counters: recovered.counters,
+            learnt: recovered.learnt,
         };
         Ok((Self { journal, recorder, minute: Minute::default() }, memory))
     }
@@ -132,6 +136,13 @@ impl Records {
     pub fn counters<'a>(&self, totals: impl Iterator<Item = (&'a str, u64)>) {
         for (name, pulses) in totals {
             self.recorder.counter(name, pulses);
+        }
+    }
+
+    /// Writes down what was learnt of the home.
+    pub fn learnt(&self, learnt: Learnt) {
+        for (name, data) in learnt {
+            self.recorder.learnt(&name, data);
         }
     }
 

@@ -58,12 +58,8 @@ impl Summary {
             json!({ "load": load, "reason": reason, "count": count })
         });
         let errors = self.errors.iter().map(|(of, errors)| {
-            let of = match of {
-                Demand::Of(tier) => tier.word(),
-                Demand::Total => "total",
-            };
             let told = json!({ "next_slot": errors.next_slot.told(), "day_ahead": errors.day_ahead.told() });
-            (of.to_owned(), told)
+            (of.word().to_owned(), told)
         });
         json!({
             "counts": counts,

@@ -49,8 +49,11 @@ pub struct Forecasts {
     pub load: Forecast,
     /// Power the panels can deliver, W.
     pub sun: Forecast,
-    /// Who made the load forecast: `onnx`, or the baseline that stood in.
+    /// Method of the load forecast: `adaptive`, or the baseline that stood in.
     pub load_by: String,
+    /// Skill of the load forecast against persistence over the last weeks: one less its loss over that of
+    /// persistence. `None` on a young site.
+    pub skill: Option<f64>,
     /// The plan and what is expected of it.
     pub outlook: Outlook,
 }

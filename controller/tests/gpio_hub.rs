@@ -4,6 +4,7 @@
 
 mod board;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -96,7 +97,13 @@ fn hub(home: &Arc<Home>, lines: &InMemory) -> (Hub, watch::Receiver<Option<Arc<V
         memory,
         records: Ok(records),
         page_fault,
-        forecasting: Forecasting::start(settings, home.zone.clone(), sun_forecaster(home).unwrap()).unwrap(),
+        forecasting: Forecasting::start(
+            settings,
+            home.zone.clone(),
+            sun_forecaster(home).unwrap(),
+            BTreeMap::new(),
+        )
+        .unwrap(),
         asks,
         view,
         watchdog: Watchdog::open(None),

@@ -469,7 +469,7 @@ fn time_that_is_learnt_late_stamps_what_came_before() {
 }
 
 #[test]
-fn slots_counters_and_minutes_come_back() {
+fn slots_counters_minutes_and_what_was_learnt_come_back() {
     let seed = seed();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
@@ -491,6 +491,10 @@ fn slots_counters_and_minutes_come_back() {
     recorder.counter("water", u64::MAX / 2);
     recorder.counter("water", 17);
     recorder.counter("energy", 3);
+    recorder.learnt("total", vec![1; 300_000]);
+    recorder.learnt("total", vec![2; 400_000]);
+    recorder.learnt("critical", vec![3]);
+    recorder.learnt("far too much", vec![4; 2 << 20]);
     minutes(&mut home, &mut recorder, 1);
     drop(recorder);
     assert!(journal.close(PATIENCE));
@@ -503,6 +507,8 @@ fn slots_counters_and_minutes_come_back() {
         recovered.counters.into_iter().collect::<Vec<_>>(),
         [("energy".into(), 3), ("water".into(), 17)]
     );
+    let learnt = [("critical".to_owned(), vec![3]), ("total".to_owned(), vec![2; 400_000])];
+    assert_eq!(recovered.learnt, learnt.into());
     assert_eq!(recovered.unreadable, 0);
     drop(recorder);
     assert!(journal.close(PATIENCE));

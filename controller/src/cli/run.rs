@@ -106,12 +106,13 @@ async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
     let (reporter, reports) = mpsc::channel(MOST_REPORTS);
     let buses = Buses::start(&home.wiring, &reporter)?;
     let settings = Arc::new(home.settings.clone());
-    let forecasting = Forecasting::start(settings, home.zone.clone(), sun_forecaster(home)?)
-        .map_err(|source| CliError::System { what: "cannot start the forecasting thread".into(), source })?;
-    let (records, memory) = match Records::open(&home.journal, &home.settings, &home.text) {
+    let (records, mut memory) = match Records::open(&home.journal, &home.settings, &home.text) {
         Ok((records, memory)) => (Ok(records), memory),
         Err(error) => (Err(format!("There is no journal: {error}.")), Memory::default()),
     };
+    let learnt = std::mem::take(&mut memory.learnt);
+    let forecasting = Forecasting::start(settings, home.zone.clone(), sun_forecaster(home)?, learnt)
+        .map_err(|source| CliError::System { what: "cannot start the forecasting thread".into(), source })?;
     let (ask, asks) = mpsc::channel(MOST_ASKS);
     let (view, watch) = watch::channel(None);
     let page_fault = serve_page(home.page.clone(), watch, ask).await;

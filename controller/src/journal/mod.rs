@@ -94,6 +94,8 @@ pub struct Recovered {
     pub minutes: Vec<MinutePoint>,
     /// Totals of pulse counters.
     pub counters: BTreeMap<String, u64>,
+    /// What was learnt, by name.
+    pub learnt: BTreeMap<String, Vec<u8>>,
     /// Rows that could not be read, and were passed over.
     pub unreadable: u64,
     /// The file that was there, if it was damaged.
@@ -151,8 +153,9 @@ impl Journal {
                 JournalError::File { path: path.into(), doing: "starting its writer thread", source }
             })?;
         let recorder = Recorder::new(Arc::clone(&queue), boot, recalled.next_seq, block_span);
-        let Recalled { last, slots, minutes, counters, unreadable, .. } = recalled;
-        let recovered = Recovered { store: id, boot, last, slots, minutes, counters, unreadable, set_aside };
+        let Recalled { last, slots, minutes, counters, learnt, unreadable, .. } = recalled;
+        let recovered =
+            Recovered { store: id, boot, last, slots, minutes, counters, learnt, unreadable, set_aside };
         let journal =
             Self { path: path.into(), queue, store: store_id, health, committed, thread: Some(thread) };
         Ok((journal, recorder, recovered))

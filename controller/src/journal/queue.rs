@@ -19,6 +19,9 @@ const SLOTS: usize = 192;
 const SETTINGS: usize = 8;
 /// Counters there may be.
 pub(super) const COUNTERS: usize = 256;
+/// Names under which something learnt is kept, and its bytes.
+const LEARNT: usize = 8;
+const LEARNT_BYTES: usize = 1 << 20;
 /// Blocks that go into one transaction at the most.
 const BATCH: usize = 64;
 
@@ -46,6 +49,7 @@ pub(super) struct Batch {
     pub(super) slots: Vec<(u64, SlotPoint)>,
     pub(super) settings: Vec<(u64, SettingsRow)>,
     pub(super) counters: BTreeMap<String, u64>,
+    pub(super) learnt: BTreeMap<String, Arc<Vec<u8>>>,
     pub(super) time: Option<TimeLearnt>,
 }
 
@@ -65,6 +69,7 @@ struct Waiting {
     slots: VecDeque<(u64, SlotPoint)>,
     settings: VecDeque<(u64, SettingsRow)>,
     counters: BTreeMap<String, u64>,
+    learnt: BTreeMap<String, Arc<Vec<u8>>>,
     time: Option<TimeLearnt>,
     number: u64,
     dropped: u64,
@@ -145,6 +150,16 @@ impl Queue {
         }
     }
 
+    pub(super) fn set_learnt(&self, name: &str, data: Vec<u8>) {
+        let mut waiting = self.lock();
+        let room = waiting.learnt.len() < LEARNT || waiting.learnt.contains_key(name);
+        if room && data.len() <= LEARNT_BYTES {
+            waiting.learnt.insert(name.into(), Arc::new(data));
+        } else {
+            waiting.dropped += 1;
+        }
+    }
+
     pub(super) fn learn_time(&self, time: TimeLearnt) {
         self.lock().time = Some(time);
     }
@@ -183,6 +198,10 @@ impl Queue {
         take_off(&mut waiting.slots, batch.slots.last().map(|(number, _)| *number));
         take_off(&mut waiting.settings, batch.settings.last().map(|(number, _)| *number));
         waiting.counters.retain(|name, total| batch.counters.get(name) != Some(total));
+        let written = |name: &String, data: &Arc<Vec<u8>>| {
+            batch.learnt.get(name).is_some_and(|written| Arc::ptr_eq(written, data))
+        };
+        waiting.learnt.retain(|name, data| !written(name, data));
         if waiting.time == batch.time {
             waiting.time = None;
         }
@@ -242,6 +261,7 @@ impl Waiting {
             && self.slots.is_empty()
             && self.settings.is_empty()
             && self.counters.is_empty()
+            && self.learnt.is_empty()
             && self.time.is_none()
     }
 
@@ -252,6 +272,7 @@ impl Waiting {
             slots: self.slots.iter().copied().collect(),
             settings: self.settings.iter().cloned().collect(),
             counters: self.counters.clone(),
+            learnt: self.learnt.clone(),
             time: self.time,
         }
     }

@@ -80,6 +80,12 @@ impl Recorder {
         self.queue.set_counter(name, total);
     }
 
+    /// Notes what was learnt under a name, in place of what was there; written with the next block. Of eight
+    /// names and a megabyte each at the most.
+    pub fn learnt(&self, name: &str, data: Vec<u8>) {
+        self.queue.set_learnt(name, data);
+    }
+
     /// The first time the wall clock is known in a boot, earlier records of it are stamped.
     fn learn_time(&mut self, image: &ProcessImage) {
         let Some(wall) = image.wall.filter(|_| !self.time_known) else { return };

@@ -15,7 +15,7 @@ use super::points::StoreId;
 /// "SUNK": marks a database as a journal.
 const APPLICATION: i64 = 0x5355_4e4b;
 /// Layout this version reads and writes.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 /// Size of a page, bytes. A commit rewrites whole pages, so small ones write less; the measurement is in
 /// the example `journal_bytes`.
 pub const PAGE_SIZE: u32 = 512;
@@ -37,6 +37,7 @@ CREATE TABLE minute(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, uptime INTEGE
     data BLOB NOT NULL);
 CREATE TABLE slot(slot INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE counter(name TEXT PRIMARY KEY, total INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE learnt(name TEXT PRIMARY KEY, data BLOB NOT NULL);
 INSERT INTO meta VALUES(0, randomblob(16), 0);
 ";
 

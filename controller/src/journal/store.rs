@@ -53,6 +53,7 @@ pub(super) struct Recalled {
     pub(super) slots: Vec<SlotPoint>,
     pub(super) minutes: Vec<MinutePoint>,
     pub(super) counters: BTreeMap<String, u64>,
+    pub(super) learnt: BTreeMap<String, Vec<u8>>,
     pub(super) unreadable: u64,
 }
 
@@ -95,7 +96,8 @@ impl Store {
         let transaction =
             self.opened.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let incoming: u64 = batch.blocks.iter().map(|block| block.data.len() as u64 + 200).sum::<u64>()
-            + batch.minutes.len() as u64 * 200;
+            + batch.minutes.len() as u64 * 200
+            + batch.learnt.values().map(|data| data.len() as u64).sum::<u64>();
         make_room(&transaction, max.saturating_sub(incoming / page_size * 5 / 4 + 32))?;
         transaction.prepare_cached("UPDATE meta SET boot = ?1 WHERE boot < ?1")?.execute([boot])?;
         for (_, row) in &batch.settings {
@@ -151,6 +153,11 @@ pub(super) fn recall(db: &Connection) -> Result<Recalled> {
         let (name, total) = counter?;
         recalled.counters.insert(name, total);
     }
+    let mut learnt = db.prepare("SELECT name, data FROM learnt")?;
+    for named in learnt.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
+        let (name, data) = named?;
+        recalled.learnt.insert(name, data);
+    }
     let (last, unreadable) = last_known(db)?;
     recalled.last = last;
     recalled.unreadable += unreadable;
@@ -189,6 +196,10 @@ fn insert_points(db: &Transaction<'_>, batch: &Batch) -> Result<()> {
     for (name, total) in &batch.counters {
         db.prepare_cached("INSERT OR REPLACE INTO counter VALUES(?1, ?2)")?
             .execute(params![name, *total as i64])?;
+    }
+    for (name, data) in &batch.learnt {
+        db.prepare_cached("INSERT OR REPLACE INTO learnt VALUES(?1, ?2)")?
+            .execute(params![name, data.as_slice()])?;
     }
     Ok(())
 }

@@ -136,6 +136,7 @@ fn forecast(forecasts: &Forecasts) -> Value {
         "issued_unix_s": outlook.plan.issued.start(),
         "slot_s": SLOT_SECONDS,
         "load_by": forecasts.load_by,
+        "load_skill": forecasts.skill,
         "load_p10_w": forecasts.load.p10,
         "load_p50_w": forecasts.load.p50,
         "load_p90_w": forecasts.load.p90,

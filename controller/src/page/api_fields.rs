@@ -37,7 +37,12 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
     ("forecast", "", "null until the first forecast was made"),
     ("forecast.issued_unix_s", "s", "start of the first slot, since 1970; all lists below begin there"),
     ("forecast.slot_s", "s", "length of a slot"),
-    ("forecast.load_by", "", "method of the load forecast: onnx, or the baseline that stood in"),
+    ("forecast.load_by", "", "method of the load forecast: adaptive, or the baseline that stood in"),
+    (
+        "forecast.load_skill",
+        "to 1",
+        "one less the load forecast's loss over that of persistence, over the last weeks; null on a young site",
+    ),
     ("forecast.load_p10_w[]", "W", "demand of all tiers: one in ten slots is below"),
     ("forecast.load_p50_w[]", "W", "demand: half of the slots are below"),
     ("forecast.load_p90_w[]", "W", "demand: nine in ten slots are below"),

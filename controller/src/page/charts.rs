@@ -82,16 +82,20 @@ fn future(view: &View) -> Markup {
         };
     };
     let by = match forecasts.load_by.as_str() {
-        "onnx" => "the trained model",
+        "adaptive" => "the trained model and what this home has taught it",
         other => other,
     };
+    let worth = forecasts.skill.map(|skill| {
+        let (share, than) = (skill.abs() * 100.0, if skill < 0.0 { "larger" } else { "smaller" });
+        format!(" Over the last weeks its errors were {share:.0} % {than} than those of repeating yesterday.")
+    });
     html! {
         section aria-labelledby="next" {
             h2 id="next" { "Next two days" }
             (expected_charge(view, forecasts))
             (expected_power(view, forecasts))
             p class="said" { "Nine in ten slots fall below the top of a band, one in ten below its bottom. "
-                "Use is forecast by " (by) "." }
+                "Use is forecast by " (by) "." (worth.unwrap_or_default()) }
         }
     }
 }

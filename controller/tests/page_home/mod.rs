@@ -168,7 +168,8 @@ impl Home {
         let outlook = plan(&self.settings, &input);
         self.image.plan = Some(outlook.plan.clone());
         let load = demand(1.0);
-        self.view.forecasts = Some(Arc::new(Forecasts { load, sun, load_by: "onnx".into(), outlook }));
+        self.view.forecasts =
+            Some(Arc::new(Forecasts { load, sun, load_by: "adaptive".into(), skill: Some(0.23), outlook }));
     }
 
     /// One cycle a second, all devices answering.

@@ -119,6 +119,11 @@ impl AdaptiveForecaster {
         &self.state
     }
 
+    /// Goes on with what was learnt before.
+    pub fn restore(&mut self, state: Adaptation) {
+        self.state = state;
+    }
+
     /// Replaces the fleet's model by another; what was learnt of the site stays.
     pub fn replace_model(&mut self, model: Option<Arc<OnnxForecaster>>) {
         self.model = model;
@@ -135,6 +140,32 @@ impl AdaptiveForecaster {
         let bank = &self.state.banks[(slot / SPACING).min(ISSUES - 1)];
         let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
         experts::names().into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
+    }
+
+    /// The forecast, and the name of the method that made it: [`NAME`], or that of the baseline that stands
+    /// in where too little was measured for the experts.
+    pub fn forecast_by(
+        &self,
+        history: &SlotHistory,
+        issued: Slot,
+        zone: &Zone,
+    ) -> Result<(Forecast, &'static str), ForecastError> {
+        let bank = &self.state.banks[slot_of_day(issued, zone) / SPACING];
+        let Some(issue) = self.issue(history, issued, zone, bank) else {
+            return SameSlotProfile
+                .forecast(history, issued, zone)
+                .map(|forecast| (forecast, "same-slot profile"))
+                .or_else(|_| Ok((Persistence.forecast(history, issued, zone)?, "persistence")));
+        };
+        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let said: Vec<Three> = (0..issue.said.len()).map(|lead| bank.say(&weights, &issue, lead)).collect();
+        let watts = |quantile: usize| said.iter().map(|three| three[quantile] * issue.level).collect();
+        Ok((Forecast::checked(NAME, issued, [watts(0), watts(1), watts(2)])?, NAME))
+    }
+
+    /// Whether the fleet's model is among the experts.
+    pub fn has_model(&self) -> bool {
+        self.model.is_some()
     }
 
     /// Learns all that the history tells before `now` and that was not learnt yet. To be called with each
@@ -196,15 +227,6 @@ impl Forecaster for AdaptiveForecaster {
     }
 
     fn forecast(&self, history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<Forecast, ForecastError> {
-        let bank = &self.state.banks[slot_of_day(issued, zone) / SPACING];
-        let Some(issue) = self.issue(history, issued, zone, bank) else {
-            return SameSlotProfile
-                .forecast(history, issued, zone)
-                .or_else(|_| Persistence.forecast(history, issued, zone));
-        };
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        let said: Vec<Three> = (0..issue.said.len()).map(|lead| bank.say(&weights, &issue, lead)).collect();
-        let watts = |quantile: usize| said.iter().map(|three| three[quantile] * issue.level).collect();
-        Forecast::checked(NAME, issued, [watts(0), watts(1), watts(2)])
+        self.forecast_by(history, issued, zone).map(|(forecast, _)| forecast)
     }
 }

@@ -191,7 +191,7 @@ impl Run {
 
     /// Has forecasts and a plan made where a slot has begun; the next cycle finds them.
     fn plan(&mut self, decision: &Decision) {
-        let Some(forecasters) = &self.forecasters else { return };
+        let Some(forecasters) = &mut self.forecasters else { return };
         let unix = self.plant.unix();
         let slot = Slot::of(unix);
         if self.planned == Some(slot) {
@@ -204,6 +204,7 @@ impl Run {
             into_slot: Seconds((unix - slot.start()) as f64),
             charge: decision.charge,
             history: self.history.clone(),
+            learnt: None,
         });
         // Without enough history there is no forecast, and the reserve rule holds.
         if let Ok(forecasts) = made.forecasts {

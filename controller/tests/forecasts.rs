@@ -1,0 +1,120 @@
+//! The forecasts of a running hub: made from the first hours on, learning, and going on after a restart as if
+//! there had been none.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
+
+#[path = "../core/tests/home/mod.rs"]
+mod usual;
+
+use std::sync::Arc;
+
+use sunkeep::forecasts::{Demand, Forecasters, Job, Learnt, Made};
+use sunkeep_core::evidence::History;
+use sunkeep_core::settings::Tier;
+use sunkeep_models::battery::ChargeBounds;
+use sunkeep_models::pv::PvForecaster;
+use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
+use sunkeep_models::sun::{Location, PvArray};
+use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Uptime, Zone};
+
+/// Midnight in Nairobi, 1 March 2025.
+const START: Slot = Slot(1_740_776_400 / 1800);
+
+fn forecasters() -> Forecasters {
+    let loads = [Tier::Critical, Tier::Important].map(|tier| usual::load(tier.word(), tier, 60.0));
+    let settings = Arc::new(usual::settings(loads.into()));
+    let place = Location::new(-1.0, 34.9).unwrap();
+    let array = PvArray::new(place, Watts(300.0), 10.0, 0.0).unwrap();
+    Forecasters::load(settings, Zone::named("Africa/Nairobi").unwrap(), PvForecaster { array: Some(array) })
+}
+
+/// A slot of a home with evenings, and with luck.
+fn demand(slot: i64, tier: usize) -> f32 {
+    let hour = (slot % SLOTS_PER_DAY as i64) as f64 / 2.0;
+    let evening = 60.0 * (-((hour - 19.0) / 2.5).powi(2)).exp();
+    // Anything between half and one and a half of the usual.
+    let luck = 0.5 + (slot.wrapping_mul(7_919) + 104_729 * tier as i64).rem_euclid(997) as f64 / 996.0;
+    ((12.0 + evening) * luck * [0.5, 1.0, 0.0][tier]) as f32
+}
+
+/// Ends a slot of the history and has forecasts made for the next.
+fn live(forecasters: &mut Forecasters, history: &mut History, slot: i64, learnt: Option<Learnt>) -> Made {
+    let ended = START.plus(slot);
+    for (tier, tier_history) in history.tiers.iter_mut().enumerate() {
+        tier_history.record(ended, Some(demand(slot, tier)));
+    }
+    history.total.record(ended, Some((0..3).map(|tier| demand(slot, tier)).sum()));
+    history.sun.record(ended, Some(0.0));
+    let half = StateOfCharge::clamped(0.5);
+    forecasters.make(&Job {
+        issued: ended.plus(1),
+        now: Uptime::from_seconds((slot.unsigned_abs() + 1) * 1800),
+        into_slot: Seconds::ZERO,
+        charge: ChargeBounds { low: half, best: half, high: half },
+        history: history.clone(),
+        learnt,
+    })
+}
+
+#[test]
+fn a_restart_loses_nothing_that_was_learnt() {
+    let (mut running, mut history) = (forecasters(), History::default());
+    let day = SLOTS_PER_DAY as i64;
+    let mut kept = None;
+    for slot in 0..9 * day + 20 {
+        let made = live(&mut running, &mut history, slot, None);
+        if let Some(learnt) = made.learnt {
+            assert_eq!((slot + 1) % day, 0, "written down when a local day begins");
+            assert!(learnt.values().all(|data| data.len() < 1 << 20));
+            kept = Some(learnt);
+        }
+    }
+    // The history comes back from the journal slot by slot, what was learnt once a day; the rest is learnt
+    // again. A journal that is found late brings it along with a job.
+    let (slot, kept, past) = (9 * day + 20, kept.unwrap(), history.clone());
+    let expected = live(&mut running, &mut history, slot, None).forecasts.unwrap();
+    let mut restored = forecasters();
+    restored.restore(&kept);
+    let again = Some(kept.clone());
+    for (mut forecasters, learnt) in [(restored, None), (forecasters(), Some(kept))] {
+        let found = live(&mut forecasters, &mut past.clone(), slot, learnt).forecasts.unwrap();
+        assert_eq!((&found.load, found.skill), (&expected.load, expected.skill));
+        assert_eq!(found.outlook.plan, expected.outlook.plan);
+    }
+    assert!(expected.skill.unwrap() > 0.0, "{:?}", expected.skill);
+
+    // Where the journal has lost all but four days, what was learnt before is still known.
+    let mut short = History::default();
+    for (kept, whole) in short.tiers.iter_mut().zip(&past.tiers).chain([(&mut short.total, &past.total)]) {
+        for (at, mean) in whole.iter().filter(|(at, _)| at.since(START) >= 5 * day) {
+            kept.record(at, mean);
+        }
+    }
+    let skill = |learnt| live(&mut forecasters(), &mut short.clone(), slot, learnt).forecasts.unwrap().skill;
+    assert_eq!(skill(again), expected.skill);
+    assert_ne!(skill(None), expected.skill);
+}
+
+#[test]
+fn there_are_forecasts_by_the_model_from_the_first_evening_on() {
+    let (mut running, mut history) = (forecasters(), History::default());
+    let made: Vec<_> = (0..40).map(|slot| live(&mut running, &mut history, slot, None)).collect();
+    let first = made.iter().position(|made| made.forecasts.is_ok()).unwrap();
+    println!("the first forecast came after {} slots", first + 1);
+    assert!(first < 4, "{first}");
+    let evening = made.last().unwrap();
+    assert_eq!(evening.forecasts.as_ref().unwrap().load_by, "adaptive");
+    let of: Vec<_> = evening.onnx.iter().map(|(of, _)| *of).collect();
+    assert_eq!(of, [Demand::Of(Tier::Critical), Demand::Of(Tier::Important), Demand::Total], "no idle tier");
+}
+
+#[test]
+fn what_cannot_be_read_back_is_left_out() {
+    let mut running = forecasters();
+    let broken = [("critical", vec![1, 2, 3]), ("total", vec![0; 500_000]), ("nobody", vec![])];
+    running.restore(&broken.map(|(name, data)| (name.to_owned(), data)).into());
+    let mut history = History::default();
+    for slot in 0..60 {
+        live(&mut running, &mut history, slot, None);
+    }
+    assert!(live(&mut running, &mut history, 60, None).forecasts.is_ok());
+}
