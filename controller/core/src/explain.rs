@@ -26,7 +26,7 @@ pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
     match because {
         Because::Free if on => format!("{name} on."),
         Because::Free => format!("{name} off, about to return."),
-        Because::NotSwitched => format!("{name} has no relay."),
+        Because::NotSwitched => format!("{name} is always on: it has no relay."),
         Because::PowersHub => format!("{name} stays on: the hub lives from it."),
         Because::Pinned => format!("{name} {state}: somebody asked for it."),
         Because::Held { tier, left, keep, until } => {

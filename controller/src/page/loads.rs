@@ -61,7 +61,10 @@ fn one(view: &View, number: usize, load: &Load, decision: &LoadDecision, access:
             h4 { (load.label) }
             @match measured {
                 Some(watts) if decision.on || watts >= 1.0 => { span class="watts" { (words::power(watts)) } }
-                None if decision.on => { span class="watts" { "~" (words::power(load.nominal.0)) } }
+                None if decision.on => {
+                    // No meter of its own: what it draws now is not known, what it may draw is.
+                    span class="watts" { "up to " (words::power(load.nominal.0)) }
+                }
                 _ => {}
             }
             span class={ "state " @if decision.on { "on" } @else { "off" } } {
