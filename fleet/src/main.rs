@@ -1,0 +1,122 @@
+//! `sunkeep-fleet`: the operator's command line.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, ensure};
+use clap::{Parser, Subcommand};
+use sunkeep_fleet::key_file::{PublicKey, create, read_public, read_secret};
+use sunkeep_fleet::root::{Role, Roles, first};
+use sunkeep_ota::sign::documents::Stamp;
+use sunkeep_ota::time::Utc;
+
+const DAY: i64 = 86_400;
+
+/// For operators of a fleet of hubs: keys, and the root that hubs trust.
+#[derive(Parser)]
+#[command(name = "sunkeep-fleet", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a signing key: FILE with the secret, FILE.pub with the public half.
+    Key {
+        /// Where the secret goes; it must not exist.
+        file: PathBuf,
+    },
+    /// Sign the first root of a fleet, which hubs are given when they are set up.
+    Root(RootArguments),
+}
+
+#[derive(clap::Args)]
+struct RootArguments {
+    /// A secret key of the root; repeat it for each. All of them sign.
+    #[arg(long, required = true, value_name = "FILE")]
+    root_key: Vec<PathBuf>,
+    /// How many of the root's keys must sign the next root.
+    #[arg(long, default_value_t = 1)]
+    root_threshold: u64,
+    /// The public half of a key that says which targets there are; repeat it for each.
+    #[arg(long, required = true, value_name = "FILE.pub")]
+    targets_key: Vec<PathBuf>,
+    /// How many of them must sign.
+    #[arg(long, default_value_t = 1)]
+    targets_threshold: u64,
+    /// The public half of the key that says which documents belong together.
+    #[arg(long, value_name = "FILE.pub")]
+    snapshot_key: PathBuf,
+    /// The public half of the key that says which snapshot is the newest.
+    #[arg(long, value_name = "FILE.pub")]
+    timestamp_key: PathBuf,
+    /// Days until the root expires.
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(i64).range(1..=3650))]
+    days: i64,
+    /// Where the root goes; it must not exist.
+    #[arg(long, default_value = "1.root.json", value_name = "FILE")]
+    out: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sunkeep-fleet: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Key { file } => {
+            let key = create(file)?;
+            println!("key {} in {}; keep it locked away", key.id, file.display());
+            Ok(())
+        }
+        Command::Root(arguments) => sign_root(arguments),
+    }
+}
+
+fn sign_root(arguments: &RootArguments) -> anyhow::Result<()> {
+    let signers: Vec<_> =
+        arguments.root_key.iter().map(|file| read_secret(file)).collect::<Result<_, _>>()?;
+    let keys = signers.iter().map(|key| PublicKey { id: key.id(), listed: key.public() }).collect();
+    let read = |files: &[PathBuf]| files.iter().map(|file| read_public(file)).collect::<Result<Vec<_>, _>>();
+    let one = |file: &Path| read_public(file).map(|key| Role { keys: vec![key], threshold: 1 });
+    let roles = Roles {
+        root: Role { keys, threshold: arguments.root_threshold },
+        targets: Role { keys: read(&arguments.targets_key)?, threshold: arguments.targets_threshold },
+        snapshot: one(&arguments.snapshot_key)?,
+        timestamp: one(&arguments.timestamp_key)?,
+    };
+    for (name, role) in [("root", &roles.root), ("targets", &roles.targets)] {
+        let (wanted, keys) = (role.threshold, role.keys.len());
+        ensure!((1..=keys as u64).contains(&wanted), "{name}: threshold {wanted} of {keys} keys");
+    }
+    let issued = now()?;
+    let stamp = Stamp { version: 1, issued: Utc(issued), expires: Utc(issued + arguments.days * DAY) };
+    let bytes = first(&roles, stamp, &signers).context("a hub would refuse this root")?;
+    let out = &arguments.out;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(out);
+    let mut file = file.with_context(|| format!("making {}", out.display()))?;
+    file.write_all(&bytes)
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("writing {}", out.display()))?;
+    println!("{}: root 1, {} bytes, expires {}", out.display(), bytes.len(), stamp.expires);
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an operator's machine has a clock, and a signature needs its time"
+)]
+fn now() -> anyhow::Result<i64> {
+    let since =
+        SystemTime::now().duration_since(UNIX_EPOCH).context("this machine's clock is before 1970")?;
+    Ok(i64::try_from(since.as_secs())?)
+}
