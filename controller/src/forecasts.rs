@@ -207,27 +207,26 @@ impl Forecasters {
         onnx: &mut Vec<(Demand, Forecast)>,
         baselines: &mut u64,
     ) -> Result<Forecasts, ForecastError> {
-        let mut by = "";
-        let mut made = Vec::with_capacity(Demand::ALL.len());
-        for (of, forecaster) in Demand::ALL.into_iter().zip(&self.loads) {
+        let mut load = |of: Demand, forecaster: &AdaptiveForecaster| {
             if matches!(of, Demand::Of(tier) if idle(&self.settings, tier)) {
-                made.push(nothing(job.issued));
-                continue;
+                return Ok((nothing(job.issued), adaptation::NAME));
             }
-            let forecast;
-            (forecast, by) = forecaster.forecast_by(of.history(&job.history), job.issued, &self.zone)?;
+            let (forecast, by) = forecaster.forecast_by(of.history(&job.history), job.issued, &self.zone)?;
             if by == adaptation::NAME && forecaster.has_model() {
                 onnx.push((of, forecast.clone()));
             } else {
                 *baselines += 1;
             }
-            made.push(forecast);
-        }
-        // The total came last.
-        let (Some(total), Ok(demand)) = (made.pop(), <[Forecast; 3]>::try_from(made)) else {
-            let why = "a forecast for each tier and the total was expected".into();
-            return Err(ForecastError::Unusable { method: by.into(), why });
+            Ok::<_, ForecastError>((forecast, by))
         };
+        let [critical, important, convenience, total] = &self.loads;
+        let demand = [
+            load(Demand::Of(Tier::Critical), critical)?.0,
+            load(Demand::Of(Tier::Important), important)?.0,
+            load(Demand::Of(Tier::Convenience), convenience)?.0,
+        ];
+        let skill = total.skill();
+        let (total, by) = load(Demand::Total, total)?;
         let input = PlanInput {
             issued: job.issued,
             now: job.now,
@@ -237,7 +236,6 @@ impl Forecasters {
             sun: self.sun.forecast(&job.history.sun, job.issued, &self.zone)?,
         };
         let outlook = plan(&self.settings, &input);
-        let skill = self.loads[Demand::ALL.len() - 1].skill();
         Ok(Forecasts { load: total, sun: input.sun, load_by: by.into(), skill, outlook })
     }
 

@@ -41,9 +41,9 @@ pub enum JournalError {
         /// The application id it carries.
         found: i64,
     },
-    /// Written by a newer version: it is left alone.
+    /// Written by a version with another layout: it is left alone.
     #[error(
-        "journal {path}: has layout {found}, this version knows {known}; install the newer version again"
+        "journal {path}: has layout {found}, this version knows {known}; it is left alone: use the version that wrote it, or move it away"
     )]
     Newer {
         /// Which file.

@@ -124,11 +124,6 @@ impl AdaptiveForecaster {
         self.state = state;
     }
 
-    /// Replaces the fleet's model by another; what was learnt of the site stays.
-    pub fn replace_model(&mut self, model: Option<Arc<OnnxForecaster>>) {
-        self.model = model;
-    }
-
     /// Skill against persistence on this site: one less the pinball loss over that of persistence, over
     /// the last weeks; `None` before three days were compared.
     pub fn skill(&self) -> Option<f64> {

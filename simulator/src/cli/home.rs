@@ -5,15 +5,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::tell;
+use super::which_home::WhichHome;
 use anyhow::{Context, bail, ensure};
-use jiff::civil::Date;
 use serde::Serialize;
 use sunkeep_simulator::home::{BusAddress, HomeOptions, RunningHome};
 use sunkeep_simulator::hub_config::{HubOptions, hub_toml};
 use sunkeep_simulator::lockstep::{Schedule, Server};
-use sunkeep_simulator::plant::{
-    GeneratorRun, HomeSpec, Load, Plant, RecordedHome, Series, SolarHome, Summary,
-};
+use sunkeep_simulator::plant::{GeneratorRun, Load, Plant, Summary};
 
 /// How long a hub may take over one tick, real time.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -24,15 +22,8 @@ pub(super) struct Arguments {
     /// Seed of the home; everything left to chance follows from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Play this recorded series (CSV, its battery in the JSON file beside it) instead of a made-up home.
-    #[arg(long, value_name = "CSV")]
-    site: Option<PathBuf>,
-    /// Time zone of the recorded series.
-    #[arg(long, default_value = "America/Los_Angeles", requires = "site")]
-    zone: String,
-    /// First local day; a series begins with its first row unless told.
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    start: Option<Date>,
+    #[command(flatten)]
+    which: WhichHome,
     /// How many days to run.
     #[arg(long, default_value_t = 3.0)]
     days: f64,
@@ -101,24 +92,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "--speed is {}, expected more than 0 and at most a million",
         arguments.speed
     );
-    let plant = plant(arguments)?;
+    let generator = arguments.generator.iter().map(|text| generator(text)).collect::<Result<_, _>>()?;
+    let plant = arguments.which.plant(arguments.seed, generator)?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(play(arguments, plant))
-}
-
-/// The plant that was asked for.
-fn plant(arguments: &Arguments) -> anyhow::Result<Plant> {
-    if let Some(csv) = &arguments.site {
-        let start = arguments.start.map(|day| super::midnight(day, &arguments.zone)).transpose()?;
-        let home = RecordedHome::new(Series::read(csv)?, &arguments.zone, start)?;
-        return Ok(Plant::Recorded(Box::new(home)));
-    }
-    let mut spec = HomeSpec::from_seed(arguments.seed, 0);
-    let day = arguments.start.unwrap_or(jiff::civil::date(2025, 3, 1));
-    spec.start_unix = super::midnight(day, &spec.zone)?;
-    for text in &arguments.generator {
-        spec.generator.push(generator(text)?);
-    }
-    Ok(Plant::Synthetic(Box::new(SolarHome::new(spec)?)))
 }
 
 fn generator(text: &str) -> anyhow::Result<GeneratorRun> {

@@ -6,6 +6,7 @@ mod hub;
 mod power;
 #[cfg(feature = "series")]
 mod series;
+mod which_home;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use jiff::civil::{Date, date};
 use serde::Serialize;
 use sunkeep_simulator::home::{HomeOptions, RunningHome};
 use sunkeep_simulator::hub_config::{HubOptions, hub_toml};
 use sunkeep_simulator::lockstep::{LockstepError, Schedule, Server};
-use sunkeep_simulator::plant::{HomeSpec, Plant, RecordedHome, Series, SolarHome, Summary};
+use sunkeep_simulator::plant::{Plant, Summary};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::process::HubProcess;
+use super::which_home::WhichHome;
 
 /// Simulated length of a step.
 const STEP: Duration = Duration::from_mins(1);
@@ -55,15 +55,8 @@ pub(super) struct Arguments {
     /// Simulated seconds for each real second: a day in 72 s unless told.
     #[arg(long, default_value_t = 1200.0, conflicts_with = "headless")]
     speed: f64,
-    /// Play this recorded series (CSV, its battery in the JSON file beside it) instead of a made-up home.
-    #[arg(long, value_name = "CSV")]
-    site: Option<PathBuf>,
-    /// Time zone of the recorded series.
-    #[arg(long, default_value = "America/Los_Angeles", requires = "site")]
-    zone: String,
-    /// First local day; 1 March 2025 for a made-up home, the first row of a recorded one.
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    start: Option<Date>,
+    #[command(flatten)]
+    which: WhichHome,
     /// Empty or missing folder in which configuration and journal are kept; without one they go at the end.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -98,7 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         "--speed is {}, expected 1 to a million",
         arguments.speed
     );
-    let plant = plant(arguments)?;
+    let plant = arguments.which.plant(arguments.seed, Vec::new())?;
     let report = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -110,17 +103,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         writeln!(out, "{}", live::summary(&report)).context("cannot print the summary")?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn plant(arguments: &Arguments) -> anyhow::Result<Plant> {
-    if let Some(csv) = &arguments.site {
-        let start = arguments.start.map(|day| super::midnight(day, &arguments.zone)).transpose()?;
-        let home = RecordedHome::new(Series::read(csv)?, &arguments.zone, start)?;
-        return Ok(Plant::Recorded(Box::new(home)));
-    }
-    let mut spec = HomeSpec::from_seed(arguments.seed, 0);
-    spec.start_unix = super::midnight(arguments.start.unwrap_or(date(2025, 3, 1)), &spec.zone)?;
-    Ok(Plant::Synthetic(Box::new(SolarHome::new(spec)?)))
 }
 
 /// Where configuration and journal lie; what the demo made for itself goes with it.
