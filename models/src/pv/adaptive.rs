@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PvForecaster;
 use super::experts::{EXPERTS, Issue, NAMES, PRIOR_WEIGHTS};
+use super::place::Daylight;
 use super::sky::Sky;
 use crate::adaptation::aggregation::{Aggregation, Three, mixture};
 use crate::adaptation::conformal::Conformal;
@@ -16,7 +17,7 @@ use crate::adaptation::skill::Skill;
 use crate::adaptation::{UnsoundAdaptation, slot_of_day};
 use crate::forecast::{Forecast, ForecastError, Forecaster};
 use crate::history::SlotHistory;
-use crate::sun::PvArray;
+use crate::sun::{Location, PvArray};
 use crate::time::{HORIZON, SLOTS_PER_DAY, Slot, Zone};
 
 /// Name under which it appears in logs and tables.
@@ -36,6 +37,7 @@ pub struct PvAdaptation {
     learnt_until: Option<Slot>,
     banks: Vec<Bank>,
     skill: Skill,
+    daylight: Daylight,
 }
 
 /// What was learnt from the issues of one time of the day.
@@ -49,14 +51,19 @@ struct Bank {
 impl Default for PvAdaptation {
     fn default() -> Self {
         let bank = || Bank { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() };
-        Self { learnt_until: None, banks: (0..ISSUES).map(|_| bank()).collect(), skill: Skill::default() }
+        Self {
+            learnt_until: None,
+            banks: (0..ISSUES).map(|_| bank()).collect(),
+            skill: Skill::default(),
+            daylight: Daylight::default(),
+        }
     }
 }
 
 impl PvAdaptation {
     /// Checks what a file said before it is used.
     pub fn checked(self) -> Result<Self, UnsoundAdaptation> {
-        let sound = self.banks.len() == ISSUES && self.skill.is_sound();
+        let sound = self.banks.len() == ISSUES && self.skill.is_sound() && self.daylight.is_sound();
         let banks =
             self.banks.iter().all(|bank| bank.aggregation.is_sound(EXPERTS) && bank.conformal.is_sound());
         if sound && banks { Ok(self) } else { Err(UnsoundAdaptation) }
@@ -71,7 +78,7 @@ impl PvAdaptation {
 /// The forecaster of the sun of one site, and what was learnt of it.
 #[derive(Debug, Clone)]
 pub struct AdaptivePv {
-    likely: PvForecaster,
+    array: Option<PvArray>,
     state: PvAdaptation,
 }
 
@@ -83,9 +90,9 @@ struct Asked {
 
 impl AdaptivePv {
     /// Goes on with what was learnt before ([`PvAdaptation::default`] on a new site). The array is given
-    /// where its location is known; peak power, tilt and azimuth may be wrong.
+    /// where its location is known (else it is found); peak power, tilt and azimuth may be wrong.
     pub fn new(array: Option<PvArray>, state: PvAdaptation) -> Self {
-        Self { likely: PvForecaster { array }, state }
+        Self { array, state }
     }
 
     /// What was learnt, for storing.
@@ -105,6 +112,18 @@ impl AdaptivePv {
         NAMES.into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
     }
 
+    /// Where the array seems to stand by its daylight, good to some degrees: what is used where nobody told.
+    /// `None` before some bright days were seen.
+    pub fn place(&self) -> Option<Location> {
+        self.state.daylight.place()
+    }
+
+    /// The forecaster of the likely index, for the array that was told, or else found.
+    fn likely(&self, history: &SlotHistory, issued: Slot) -> PvForecaster {
+        let array = self.array.or_else(|| self.state.daylight.array(history, issued));
+        PvForecaster { array }
+    }
+
     fn bank(&self, slot: usize) -> &Bank {
         &self.state.banks[(slot / SPACING).min(ISSUES - 1)]
     }
@@ -120,7 +139,11 @@ impl AdaptivePv {
         for slot in (first.0..=end).map(Slot) {
             let local = slot_of_day(slot, zone);
             if local.is_multiple_of(SPACING) {
-                self.learn_from(history, slot.plus(-(SLOTS_PER_DAY as i64)), zone, local / SPACING);
+                let issued = slot.plus(-(SLOTS_PER_DAY as i64));
+                self.learn_from(history, issued, zone, local / SPACING);
+                if local == 0 {
+                    self.state.daylight.learn(history, issued);
+                }
             }
         }
         self.state.learnt_until = Some(Slot(end + 1).max(first));
@@ -151,9 +174,9 @@ impl AdaptivePv {
 
     /// Asks the experts of the first slots of an issue; `None` where nothing is known of the sun yet.
     fn ask(&self, history: &SlotHistory, issued: Slot, zone: &Zone, leads: usize) -> Option<Asked> {
-        let likely = self.likely.forecast(history, issued, zone).ok()?;
-        let sky = Sky::before(self.likely.array.as_ref(), history, issued)?;
-        let issue = Issue::of(&sky, &likely, leads);
+        let likely = self.likely(history, issued);
+        let sky = Sky::before(likely.array.as_ref(), history, issued)?;
+        let issue = Issue::of(&sky, &likely.forecast(history, issued, zone).ok()?, leads);
         let slots = (0..leads as i64).map(|lead| slot_of_day(issued.plus(lead), zone)).collect();
         Some(Asked { issue, slots })
     }
@@ -166,7 +189,7 @@ impl Forecaster for AdaptivePv {
 
     fn forecast(&self, history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<Forecast, ForecastError> {
         let Some(Asked { issue, slots }) = self.ask(history, issued, zone, HORIZON) else {
-            return self.likely.forecast(history, issued, zone);
+            return self.likely(history, issued).forecast(history, issued, zone);
         };
         let bank = self.bank(slot_of_day(issued, zone));
         let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);

@@ -25,7 +25,7 @@ pub(super) const NAMES: [&str; EXPERTS] = [
     "persistence",
 ];
 /// Weight of each before anything was learnt.
-pub(super) const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.1, 0.25, 0.3, 0.1, 0.1, 0.1, 0.05];
+pub(super) const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.05, 0.1, 0.3, 0.2, 0.1, 0.2, 0.05];
 
 /// Correlation of tomorrow with today, and days after which a day counts half, of the experts that read
 /// moved quantiles.

@@ -13,6 +13,8 @@ mod index;
 #[cfg(test)]
 mod measured;
 #[cfg(feature = "onnx")]
+mod place;
+#[cfg(feature = "onnx")]
 mod sky;
 
 use index::{Clear, Index};
