@@ -112,7 +112,7 @@ impl AdaptivePv {
         NAMES.into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
     }
 
-    /// Where the array seems to stand by its daylight, good to some degrees: what is used where nobody told.
+    /// Where the array seems to stand by its daylight, good to fifteen degrees: what is used where nobody told.
     /// `None` before some bright days were seen.
     pub fn place(&self) -> Option<Location> {
         self.state.daylight.place()

@@ -3,7 +3,7 @@
 //! The middle of the daylight tells the longitude. Its length tells the latitude: the cosine of half of it,
 //! as an angle, is less the tangent of the latitude times that of the sun's declination, plus a little for
 //! the horizon and the faintest light that is noticed. Day by day that is a line, whose slope and offset are
-//! found by least squares, held to what is likely. It is good to some degrees, and to what it is used for:
+//! found by least squares, held to what is likely. It is good to fifteen degrees, enough for what it is used for:
 //! how fast a clear sky's power changes over some weeks.
 
 use serde::{Deserialize, Serialize};
