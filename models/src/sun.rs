@@ -97,12 +97,7 @@ impl SunPosition {
     /// Position at a moment (seconds since 1970), seen from a place. Within 0.02° from 1950 to 2050.
     pub fn at(unix: f64, place: Location) -> Self {
         let days = (unix - J2000) / 86_400.0;
-        let longitude_mean = 280.460 + 0.985_647_4 * days;
-        let anomaly = (357.528 + 0.985_600_3 * days).to_radians();
-        let ecliptic = (longitude_mean + 1.915 * anomaly.sin() + 0.020 * (2.0 * anomaly).sin()).to_radians();
-        let obliquity = (23.439 - 0.000_000_4 * days).to_radians();
-        let ascension = (obliquity.cos() * ecliptic.sin()).atan2(ecliptic.cos());
-        let declination = (obliquity.sin() * ecliptic.sin()).clamp(-1.0, 1.0).asin();
+        let (declination, ascension, _) = apparent_sun(days);
         // Greenwich mean sidereal time, in degrees, with the day's fraction inside `days`.
         let sidereal = 280.460_62 + 360.985_647_37 * days;
         let hour_angle = (sidereal + place.longitude).rem_euclid(360.0).to_radians() - ascension;
@@ -133,6 +128,36 @@ impl SunPosition {
         let tilt = tilt.to_radians();
         elevation.sin() * tilt.cos()
             + elevation.cos() * tilt.sin() * (self.azimuth - azimuth).to_radians().cos()
+    }
+}
+
+/// Declination, right ascension and mean longitude of the sun, radians, so many days after [`J2000`].
+fn apparent_sun(days: f64) -> (f64, f64, f64) {
+    let longitude_mean = 280.460 + 0.985_647_4 * days;
+    let anomaly = (357.528 + 0.985_600_3 * days).to_radians();
+    let ecliptic = (longitude_mean + 1.915 * anomaly.sin() + 0.020 * (2.0 * anomaly).sin()).to_radians();
+    let obliquity = (23.439 - 0.000_000_4 * days).to_radians();
+    let ascension = (obliquity.cos() * ecliptic.sin()).atan2(ecliptic.cos());
+    let declination = (obliquity.sin() * ecliptic.sin()).clamp(-1.0, 1.0).asin();
+    (declination, ascension, longitude_mean.to_radians())
+}
+
+/// What the time of year tells of the sun, wherever one stands. Degrees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Season {
+    /// Declination, north positive.
+    pub declination: f64,
+    /// How far the sun is ahead of a clock that shows mean solar time; 1° is four minutes.
+    pub equation_of_time: f64,
+}
+
+impl Season {
+    /// The season at a moment (seconds since 1970).
+    pub fn at(unix: f64) -> Self {
+        let (declination, ascension, mean) = apparent_sun((unix - J2000) / 86_400.0);
+        let ahead = (mean - ascension).to_degrees();
+        let equation_of_time = (ahead + 180.0).rem_euclid(360.0) - 180.0;
+        Self { declination: declination.to_degrees(), equation_of_time }
     }
 }
 
@@ -280,6 +305,15 @@ mod tests {
         assert!((noon_of(1_718_916_660.0) - 23.436).abs() < 0.01, "20 June 2024, 20:51Z");
         assert!((noon_of(1_734_772_860.0) - -23.436).abs() < 0.01, "21 December 2024, 09:21Z");
         assert!(noon_of(1_710_903_960.0).abs() < 0.01, "20 March 2024, 03:06Z");
+    }
+
+    /// Extremes of the equation of time in 2024, from almanacs: -14 min 14 s on 11 February, +16 min 25 s on
+    /// 3 November.
+    #[test]
+    fn the_sundial_is_late_in_february_and_early_in_november() {
+        let minutes = |unix: f64| Season::at(unix).equation_of_time * 4.0;
+        assert!((minutes(1_707_652_800.0) - -14.23).abs() < 0.1, "{}", minutes(1_707_652_800.0));
+        assert!((minutes(1_730_635_200.0) - 16.42).abs() < 0.1, "{}", minutes(1_730_635_200.0));
     }
 
     #[test]

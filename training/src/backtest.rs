@@ -1,8 +1,9 @@
 //! Rolling-origin backtest: the last fifth of the days of each site is forecast day by day from local
 //! midnight, as a hub would have that lived through the series slot by slot: with the fleet's model as an
 //! ONNX file, run by tract, and the adaptation code of the hub, which knows nothing but what was measured
-//! before. What the fleet's model may have seen is said in `prior`.
+//! before. What the fleet's model may have seen is said in `prior`; the sun is forecast without one.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
@@ -11,6 +12,8 @@ use sunkeep_models::baseline::baselines;
 use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster};
 use sunkeep_models::history::{HISTORY_DAYS, SlotHistory};
 use sunkeep_models::onnx::OnnxForecaster;
+use sunkeep_models::pv::PvForecaster;
+use sunkeep_models::pv::adaptive::{self as pv, AdaptivePv, PvAdaptation};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
 use crate::prior::{PARTS, PriorError, fit_prior};
@@ -57,9 +60,9 @@ pub struct MethodScore {
 /// What a backtest found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Backtest {
-    /// By set, the adaptive forecast first.
+    /// By set, the forecast of the hub first.
     pub scores: Vec<MethodScore>,
-    /// The steps of the adaptive forecast.
+    /// The steps of the forecast of the hub.
     pub steps: Vec<Step>,
 }
 
@@ -117,35 +120,93 @@ struct Tested<'a> {
     zone: &'a Zone,
     series: &'a Series,
     slots: SlotSeries,
-    /// Local days, counted from 1970-01-01.
-    days: std::ops::RangeInclusive<i64>,
+    /// Local days that are scored, counted from 1970-01-01.
+    days: RangeInclusive<i64>,
+    /// The first day that is forecast, scored or not.
+    first_day: i64,
 }
 
-/// Runs the backtest over all sets.
+/// What lives through a series and forecasts.
+trait Hub: Forecaster {
+    /// Learns all that the history tells before `now`.
+    fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone);
+}
+
+impl Hub for AdaptiveForecaster {
+    fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone) {
+        Self::learn(self, history, now, zone);
+    }
+}
+
+impl Hub for AdaptivePv {
+    fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone) {
+        Self::learn(self, history, now, zone);
+    }
+}
+
+/// Runs the backtest of the load over all sets.
 pub fn backtest(sets: &[Set], options: &Options, progress: &ProgressBar) -> Result<Backtest, BacktestError> {
     let mut tested = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         for series in &set.series {
             let days = tested_days(set, series)?;
-            tested.push(Tested { set: place, zone: &set.zone, series, slots: series.slots(), days });
+            let (slots, first_day) = (series.slots(), *days.start());
+            tested.push(Tested { set: place, zone: &set.zone, series, slots, days, first_day });
         }
     }
     let priors = priors(&tested, options, progress)?;
-    let scored: i64 = tested.iter().map(|site| site.days.end() - site.days.start() + 1).sum();
-    progress.set_length(scored as u64);
+    let runs = run_sites(&tested, progress, |site| {
+        let prior = &priors[site];
+        let hub = || AdaptiveForecaster::new(Some(Arc::clone(prior)), Adaptation::default());
+        live(&tested[site], hub, prior.as_ref(), options, progress)
+    })?;
+    Ok(summed_up(sets, &tested, [adaptation::NAME, "fleet model"], runs))
+}
+
+/// Runs the backtest of the power of panels, whose place nobody tells, over all sets. What an inverter does
+/// not measure at night reads as dark ([`Series::with_dark_nights`]). Where that makes the last fifth of the
+/// days another one, both are forecast; the one that counts the nights is scored.
+pub fn backtest_pv(
+    sets: &[Set],
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<Backtest, BacktestError> {
+    let dark: Vec<Vec<Series>> =
+        sets.iter().map(|set| set.series.iter().map(Series::with_dark_nights).collect()).collect();
+    let mut tested = Vec::new();
+    for (place, set) in sets.iter().enumerate() {
+        for (series, measured) in dark[place].iter().zip(&set.series) {
+            let days = tested_days(set, series)?;
+            let as_measured = tested_days(set, measured).map_or(i64::MAX, |days| *days.start());
+            let (slots, first_day) = (series.slots(), as_measured.min(*days.start()));
+            tested.push(Tested { set: place, zone: &set.zone, series, slots, days, first_day });
+        }
+    }
+    let runs = run_sites(&tested, progress, |site| {
+        let hub = || AdaptivePv::new(None, PvAdaptation::default());
+        live(&tested[site], hub, &PvForecaster { array: None }, options, progress)
+    })?;
+    Ok(summed_up(sets, &tested, [pv::NAME, "same slot"], runs))
+}
+
+/// Lives through all sites, several at a time. Each is lived through by itself: which processor does it
+/// changes nothing.
+fn run_sites(
+    tested: &[Tested<'_>],
+    progress: &ProgressBar,
+    live: impl Fn(usize) -> Result<SiteRun, BacktestError> + Sync,
+) -> Result<Vec<SiteRun>, BacktestError> {
+    let days: i64 = tested.iter().map(|site| site.days.end() - site.first_day + 1).sum();
+    progress.set_length(days as u64);
     progress.set_position(0);
     progress.set_message("backtest");
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(tested.len().max(1));
-    // Each site is lived through by itself: which processor does it changes nothing.
     let parts: Vec<Result<Vec<(usize, SiteRun)>, BacktestError>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
             .map(|worker| {
-                let (tested, priors) = (&tested, &priors);
+                let live = &live;
                 scope.spawn(move || {
-                    (worker..tested.len())
-                        .step_by(workers)
-                        .map(|site| Ok((site, live(&tested[site], &priors[site], options, progress)?)))
-                        .collect()
+                    (worker..tested.len()).step_by(workers).map(|site| Ok((site, live(site)?))).collect()
                 })
             })
             .collect();
@@ -159,7 +220,7 @@ pub fn backtest(sets: &[Set], options: &Options, progress: &ProgressBar) -> Resu
         runs.extend(part?);
     }
     runs.sort_by_key(|(site, _)| *site);
-    Ok(summed_up(sets, &tested, runs.into_iter().map(|(_, run)| run).collect()))
+    Ok(runs.into_iter().map(|(_, run)| run).collect())
 }
 
 /// The first slot of a set that is scored, of all its sites.
@@ -219,7 +280,7 @@ pub fn midnight(zone: &Zone, day: i64) -> i64 {
 }
 
 /// The last fifth of the days from the first to the last of which more than half was measured.
-fn tested_days(set: &Set, series: &Series) -> Result<std::ops::RangeInclusive<i64>, BacktestError> {
+fn tested_days(set: &Set, series: &Series) -> Result<RangeInclusive<i64>, BacktestError> {
     let mut days: std::collections::BTreeMap<i64, [usize; 2]> = std::collections::BTreeMap::new();
     for (place, watts) in series.values.iter().enumerate() {
         let day = days.entry(set.zone.local(series.time(place)).day).or_default();
@@ -254,29 +315,31 @@ fn recent_history(series: &SlotSeries, issued: Slot, slots: usize) -> SlotHistor
     history
 }
 
-/// What the run over one site gave: by method, the outcomes; and the steps of the adaptive forecast.
+/// What the run over one site gave: by method, the outcomes; and the steps of the forecast of the hub.
 #[derive(Default)]
 struct SiteRun {
     outcomes: Vec<Vec<Outcome>>,
     steps: Vec<Step>,
 }
 
-/// Lives through a series slot by slot and forecasts each tested day at its midnight.
-fn live(
+/// Lives through a series slot by slot and forecasts each tested day at its midnight; `peer` and the
+/// baselines forecast the same days.
+fn live<H: Hub>(
     site: &Tested<'_>,
-    prior: &Arc<OnnxForecaster>,
+    switched_on: impl Fn() -> H,
+    peer: &dyn Forecaster,
     options: &Options,
     progress: &ProgressBar,
 ) -> Result<SiteRun, BacktestError> {
     let mut run = SiteRun::default();
-    let mut hub = AdaptiveForecaster::new(Some(Arc::clone(prior)), Adaptation::default());
+    let mut hub = switched_on();
     let mut history = SlotHistory::new();
     let mut next = site.slots.first;
-    for day in site.days.clone() {
+    for day in site.first_day..=*site.days.end() {
         let issued = Slot::of(midnight(site.zone, day));
         if let Some(days) = options.history_days {
             history = recent_history(&site.slots, issued, (days * SLOTS_PER_DAY).max(FIRST_EVENING));
-            hub = AdaptiveForecaster::new(Some(Arc::clone(prior)), Adaptation::default());
+            hub = switched_on();
             hub.learn(&history, issued, site.zone);
         }
         while next < issued && options.history_days.is_none() {
@@ -284,7 +347,7 @@ fn live(
             next = next.plus(1);
             hub.learn(&history, next, site.zone);
         }
-        run.day(site, day, &history, &hub, prior)?;
+        run.day(site, day, &history, [&hub, peer])?;
         progress.inc(1);
     }
     Ok(run)
@@ -296,12 +359,10 @@ impl SiteRun {
         site: &Tested<'_>,
         day: i64,
         history: &SlotHistory,
-        hub: &AdaptiveForecaster,
-        prior: &OnnxForecaster,
+        methods: [&dyn Forecaster; 2],
     ) -> Result<(), BacktestError> {
         let (start, end) = (midnight(site.zone, day), midnight(site.zone, day + 1));
         let issued = Slot::of(start);
-        let methods: [&dyn Forecaster; 2] = [hub, prior];
         for (place, method) in methods.into_iter().chain(baselines()).enumerate() {
             if self.outcomes.len() <= place {
                 self.outcomes.push(Vec::new());
@@ -333,7 +394,8 @@ impl SiteRun {
         let mut time = span.start + (site.series.first - span.start).rem_euclid(step);
         while time < span.end {
             let Some(said) = of_step(forecast, time, step) else { break };
-            if let Some(truth) = site.series.at(time) {
+            let scored = site.days.contains(&day);
+            if let Some(truth) = site.series.at(time).filter(|_| scored) {
                 let (quantiles, mean) = (said.quantiles, said.mean);
                 self.outcomes[method].push(Outcome { day, truth, quantiles, mean });
             }
@@ -346,8 +408,8 @@ impl SiteRun {
     }
 }
 
-fn summed_up(sets: &[Set], tested: &[Tested<'_>], runs: Vec<SiteRun>) -> Backtest {
-    let names = [adaptation::NAME, "fleet model"].into_iter().chain(baselines().map(Forecaster::name));
+fn summed_up(sets: &[Set], tested: &[Tested<'_>], names: [&'static str; 2], runs: Vec<SiteRun>) -> Backtest {
+    let names = names.into_iter().chain(baselines().map(Forecaster::name));
     let mut scores = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         for (method, name) in names.clone().enumerate() {

@@ -10,11 +10,13 @@ use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use sunkeep_models::contract::ModelScore;
 use sunkeep_models::time::{Slot, Zone};
-use sunkeep_training::backtest::{MethodScore, Options, Set, Step, backtest, first_scored};
+use sunkeep_training::backtest::{
+    Backtest, MethodScore, Options, Set, Step, backtest, backtest_pv, first_scored,
+};
 use sunkeep_training::bundle::Bundle;
 use sunkeep_training::load_fit::fit_load;
 use sunkeep_training::prior::read_prior;
-use sunkeep_training::series_file::{LOAD_COLUMN, read_column};
+use sunkeep_training::series_file::{LOAD_COLUMN, PV_COLUMN, read_column};
 use sunkeep_training::table::{rows_before, tables};
 
 /// Trains and backtests the forecast models of a hub.
@@ -53,26 +55,18 @@ struct LoadArguments {
 #[derive(Subcommand)]
 enum BacktestTask {
     /// The load, by the hub's own adaptation of a model that was fitted to other sites.
-    Load(BacktestArguments),
+    Load(LoadBacktestArguments),
+    /// The power of the panels, by what the hub itself learns of them; without a weather forecast.
+    Pv(PvBacktestArguments),
 }
 
 #[derive(Args)]
-struct BacktestArguments {
-    /// Parquet file with the columns `timestamp` (start of the interval), `site`, and the load (mean W).
-    file: PathBuf,
-    /// Time zone of the sites; it says where days begin.
-    #[arg(long, default_value = "UTC", value_name = "ZONE")]
-    timezone: String,
-    /// Forecasts as CSV: `site`, `issued_at`, `timestamp`, `p10`, `p50`, `p90`, `mean`.
-    #[arg(long, value_name = "FORECASTS.csv")]
-    out: PathBuf,
+struct LoadBacktestArguments {
+    #[command(flatten)]
+    common: BacktestArguments,
     /// Column of the load.
     #[arg(long, default_value = LOAD_COLUMN, value_name = "COLUMN")]
     column: String,
-    /// Forecasts each day as a hub that was switched on so many days before (0: at 18:00 the evening
-    /// before); without it, as one that lived through the whole file.
-    #[arg(long, value_name = "DAYS")]
-    history_days: Option<usize>,
     /// Folder of the fleet's model (load.onnx, model.toml); refused where it has seen a site of the file,
     /// or anything dated at or after the first scored day. Without it, one is fitted to the other sites
     /// of the file, up to then.
@@ -80,10 +74,36 @@ struct BacktestArguments {
     prior: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct PvBacktestArguments {
+    #[command(flatten)]
+    common: BacktestArguments,
+    /// Column of the power of the panels; missing at night, it reads as dark.
+    #[arg(long, default_value = PV_COLUMN, value_name = "COLUMN")]
+    column: String,
+}
+
+#[derive(Args)]
+struct BacktestArguments {
+    /// Parquet file with the columns `timestamp` (start of the interval), `site`, and the power (mean W).
+    file: PathBuf,
+    /// Time zone of the sites; it says where days begin.
+    #[arg(long, default_value = "UTC", value_name = "ZONE")]
+    timezone: String,
+    /// Forecasts as CSV: `site`, `issued_at`, `timestamp`, `p10`, `p50`, `p90`, `mean`.
+    #[arg(long, value_name = "FORECASTS.csv")]
+    out: PathBuf,
+    /// Forecasts each day as a hub that was switched on so many days before (0: at 18:00 the evening
+    /// before); without it, as one that lived through the whole file.
+    #[arg(long, value_name = "DAYS")]
+    history_days: Option<usize>,
+}
+
 fn main() -> anyhow::Result<()> {
     match Command::parse().task {
         Task::Load(arguments) => train_load(&arguments),
-        Task::Backtest(BacktestTask::Load(arguments)) => backtest_load(&arguments),
+        Task::Backtest(BacktestTask::Load(arguments)) => run_backtest_load(&arguments),
+        Task::Backtest(BacktestTask::Pv(arguments)) => run_backtest_pv(&arguments),
     }
 }
 
@@ -120,8 +140,9 @@ fn train_load(arguments: &LoadArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn backtest_load(arguments: &BacktestArguments) -> anyhow::Result<()> {
-    let sets = [read_set(&arguments.file, &arguments.timezone, &arguments.column)?];
+fn run_backtest_load(arguments: &LoadBacktestArguments) -> anyhow::Result<()> {
+    let common = &arguments.common;
+    let sets = [read_set(&common.file, &common.timezone, &arguments.column)?];
     let progress = progress();
     let prior = match &arguments.prior {
         Some(folder) => {
@@ -130,11 +151,23 @@ fn backtest_load(arguments: &BacktestArguments) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let options = Options { history_days: arguments.history_days, prior };
-    let found = backtest(&sets, &options, &progress)?;
+    let options = Options { history_days: common.history_days, prior };
+    report(&backtest(&sets, &options, &progress)?, common, &progress)
+}
+
+fn run_backtest_pv(arguments: &PvBacktestArguments) -> anyhow::Result<()> {
+    let common = &arguments.common;
+    let sets = [read_set(&common.file, &common.timezone, &arguments.column)?];
+    let progress = progress();
+    let options = Options { history_days: common.history_days, prior: None };
+    report(&backtest_pv(&sets, &options, &progress)?, common, &progress)
+}
+
+/// Writes the forecasts and prints the scores.
+fn report(found: &Backtest, arguments: &BacktestArguments, progress: &ProgressBar) -> anyhow::Result<()> {
     write_steps(&arguments.out, &found.steps)
         .with_context(|| format!("{}: cannot be written", arguments.out.display()))?;
-    print_scores(&progress, &found.scores);
+    print_scores(progress, &found.scores);
     progress.finish_and_clear();
     Ok(())
 }

@@ -4,6 +4,11 @@
 
 use sunkeep_models::time::{SLOT_SECONDS, Slot};
 
+/// Part of the highest power so far below which panels that fall silent have gone dark.
+pub const DUSK: f32 = 0.05;
+/// Longest time without a measurement that is read as a night, s.
+pub const LONGEST_NIGHT: i64 = 20 * 3600;
+
 /// Whether a series may have steps of this length, s: whole parts of a slot from a minute on, or whole
 /// slots that divide a day.
 pub fn is_step(seconds: i64) -> bool {
@@ -52,6 +57,30 @@ impl Series {
         self.values.get(place).copied().flatten()
     }
 
+    /// The power of panels with its nights: an inverter that sleeps measures nothing. What is missing after a
+    /// value below [`DUSK`] of the highest so far reads as dark until something is measured again, for at
+    /// most [`LONGEST_NIGHT`] seconds; other gaps stay gaps. Nothing later than a step decides about it.
+    #[must_use]
+    pub fn with_dark_nights(&self) -> Self {
+        let longest = LONGEST_NIGHT / self.step;
+        let (mut highest, mut dark, mut missing) = (0.0_f32, false, 0);
+        let values = self
+            .values
+            .iter()
+            .map(|watts| {
+                if let Some(watts) = watts {
+                    highest = highest.max(*watts);
+                    dark = *watts <= DUSK * highest;
+                    missing = 0;
+                    return Some(*watts);
+                }
+                missing += 1;
+                (dark && missing <= longest).then_some(0.0)
+            })
+            .collect();
+        Self { site: self.site.clone(), values, ..*self }
+    }
+
     /// Brings the series to slots: shorter steps are averaged (over those that were measured), longer ones
     /// fill each of their slots.
     pub fn slots(&self) -> SlotSeries {
@@ -96,6 +125,20 @@ mod tests {
         let slots = series(900, 900, &[Some(1.0), Some(2.0), Some(4.0), None, Some(8.0), None, None]).slots();
         assert_eq!(slots.first, Slot(0));
         assert_eq!(slots.values, [Some(1.0), Some(3.0), Some(8.0), None]);
+    }
+
+    #[test]
+    fn an_inverter_that_sleeps_is_dark_and_one_that_fails_by_day_is_missing() {
+        let asleep = [Some(0.0), Some(900.0), Some(20.0), None, None, Some(500.0), None, Some(700.0)];
+        let read = series(1800, 0, &asleep).with_dark_nights().values;
+        assert_eq!(read[3..5], [Some(0.0); 2]);
+        assert_eq!(read[6], None);
+        let mut silent = vec![Some(900.0), Some(0.0)];
+        silent.resize(60, None);
+        let read = series(1800, 0, &silent).with_dark_nights().values;
+        assert!(
+            read[2..42].iter().all(|watts| *watts == Some(0.0)) && read[42..].iter().all(Option::is_none)
+        );
     }
 
     #[test]

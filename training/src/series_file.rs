@@ -22,6 +22,8 @@ use crate::series::{Series, is_step};
 pub const ABSURD_WATTS: f64 = 1e6;
 /// Name of the column with the load of a site.
 pub const LOAD_COLUMN: &str = "load_w";
+/// Name of the column with the power of the panels of a site.
+pub const PV_COLUMN: &str = "pv_w";
 /// Rows a file may have.
 pub const MOST_ROWS: i64 = 20_000_000;
 /// Steps the series of one site may span.

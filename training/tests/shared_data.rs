@@ -9,8 +9,8 @@ use sunkeep_models::factory::load_model;
 use sunkeep_models::forecast::Forecaster;
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::time::{HORIZON, Slot, Zone};
-use sunkeep_training::backtest::{Options, Set, backtest};
-use sunkeep_training::series_file::read_series;
+use sunkeep_training::backtest::{Options, Set, backtest, backtest_pv};
+use sunkeep_training::series_file::{PV_COLUMN, read_column, read_series};
 
 #[test]
 fn the_adaptive_forecast_beats_baselines_and_boosted_trees_on_a_measured_home() {
@@ -33,6 +33,24 @@ fn the_adaptive_forecast_beats_baselines_and_boosted_trees_on_a_measured_home() 
     assert!((0.77..0.83).contains(&model.coverage), "{model:?}");
     // The energy of a day, which yesterday foretells well.
     assert!(model.daily < 0.165, "{model:?}");
+}
+
+#[test]
+fn the_sun_is_forecast_better_than_by_baselines_on_a_measured_home() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    if !data.is_dir() {
+        println!("skipped: no ../shared/data");
+        return;
+    }
+    let series = read_column(&data.join("load/emhass_home.parquet"), PV_COLUMN).unwrap().series;
+    let set = Set { name: "emhass_home".into(), zone: Zone::named("Europe/Paris").unwrap(), series };
+    let found = backtest_pv(&[set], &Options::default(), &ProgressBar::hidden()).unwrap();
+    let score = |method: &str| found.scores.iter().find(|score| score.method == method).unwrap().score;
+    let ours = score("adaptive PV");
+    for baseline in ["persistence", "similar day", "same-slot profile", "same slot"] {
+        assert!(ours.nmae < 0.93 * score(baseline).nmae, "{baseline}: {ours:?}");
+        assert!(ours.pinball < 0.93 * score(baseline).pinball, "{baseline}: {ours:?}");
+    }
 }
 
 #[test]

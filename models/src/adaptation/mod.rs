@@ -212,7 +212,7 @@ impl AdaptiveForecaster {
 }
 
 /// Slot of the local day at the middle of a slot: in zones off by a quarter of an hour midnight falls there.
-fn slot_of_day(slot: Slot, zone: &Zone) -> usize {
+pub(crate) fn slot_of_day(slot: Slot, zone: &Zone) -> usize {
     zone.local(slot.start() + SLOT_SECONDS / 2).slot_of_day()
 }
 

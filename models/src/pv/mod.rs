@@ -5,9 +5,17 @@
 //! of clouds. Without a location, quantiles of the same slot of the last days are all there is.
 //! Where the sun stands and what a clear sky gives belongs to [`crate::sun`].
 
+#[cfg(feature = "onnx")]
+pub mod adaptive;
+#[cfg(feature = "onnx")]
+mod experts;
 mod index;
 #[cfg(test)]
 mod measured;
+#[cfg(feature = "onnx")]
+mod place;
+#[cfg(feature = "onnx")]
+mod sky;
 
 use index::{Clear, Index};
 

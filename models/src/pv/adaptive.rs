@@ -1,0 +1,208 @@
+//! The PV forecast of one site as it learns: experts on the clear-sky index, weighed by what they were
+//! worth here, in a band that holds what it promises.
+//!
+//! It works as the load forecast does ([`crate::adaptation`]): at [`ISSUES`] times of the local day it asks
+//! again what it would have said a day before, compares that with the daylight that followed, and learns.
+//! The past itself is in the history; the state is weights and the width of the band, and never grows.
+
+use serde::{Deserialize, Serialize};
+
+use super::PvForecaster;
+use super::experts::{EXPERTS, Issue, NAMES, PRIOR_WEIGHTS};
+use super::place::Daylight;
+use super::sky::Sky;
+use crate::adaptation::aggregation::{Aggregation, Three, mixture};
+use crate::adaptation::conformal::Conformal;
+use crate::adaptation::skill::Skill;
+use crate::adaptation::{UnsoundAdaptation, slot_of_day};
+use crate::forecast::{Forecast, ForecastError, Forecaster};
+use crate::history::SlotHistory;
+use crate::sun::{Location, PvArray};
+use crate::time::{HORIZON, SLOTS_PER_DAY, Slot, Zone};
+
+/// Name under which it appears in logs and tables.
+pub const NAME: &str = "adaptive PV";
+/// Times of the day at which it learns, evenly spread from local midnight; each has a state of its own,
+/// which serves the issues up to the next.
+pub const ISSUES: usize = 4;
+
+/// Slots from one time of the day to the next.
+const SPACING: usize = SLOTS_PER_DAY / ISSUES;
+
+/// What was learnt of the sun of a site. Bounded: 1 kB for each of [`ISSUES`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PvAdaptation {
+    /// The first slot that is not yet learnt from.
+    learnt_until: Option<Slot>,
+    banks: Vec<Bank>,
+    skill: Skill,
+    daylight: Daylight,
+}
+
+/// What was learnt from the issues of one time of the day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bank {
+    aggregation: Aggregation,
+    conformal: Conformal,
+}
+
+impl Default for PvAdaptation {
+    fn default() -> Self {
+        let bank = || Bank { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() };
+        Self {
+            learnt_until: None,
+            banks: (0..ISSUES).map(|_| bank()).collect(),
+            skill: Skill::default(),
+            daylight: Daylight::default(),
+        }
+    }
+}
+
+impl PvAdaptation {
+    /// Checks what a file said before it is used.
+    pub fn checked(self) -> Result<Self, UnsoundAdaptation> {
+        let sound = self.banks.len() == ISSUES && self.skill.is_sound() && self.daylight.is_sound();
+        let banks =
+            self.banks.iter().all(|bank| bank.aggregation.is_sound(EXPERTS) && bank.conformal.is_sound());
+        if sound && banks { Ok(self) } else { Err(UnsoundAdaptation) }
+    }
+
+    /// The first slot that is not yet learnt from.
+    pub fn learnt_until(&self) -> Option<Slot> {
+        self.learnt_until
+    }
+}
+
+/// The forecaster of the sun of one site, and what was learnt of it.
+#[derive(Debug, Clone)]
+pub struct AdaptivePv {
+    array: Option<PvArray>,
+    state: PvAdaptation,
+}
+
+/// The experts' answers with the slot of the local day of each.
+struct Asked {
+    issue: Issue,
+    slots: Vec<usize>,
+}
+
+impl AdaptivePv {
+    /// Goes on with what was learnt before ([`PvAdaptation::default`] on a new site). The array is given
+    /// where its location is known (else it is found); peak power, tilt and azimuth may be wrong.
+    pub fn new(array: Option<PvArray>, state: PvAdaptation) -> Self {
+        Self { array, state }
+    }
+
+    /// What was learnt, for storing.
+    pub fn state(&self) -> &PvAdaptation {
+        &self.state
+    }
+
+    /// Skill against persistence on this site, in daylight: one less the pinball loss over that of
+    /// persistence, over the last weeks; `None` before some days were compared.
+    pub fn skill(&self) -> Option<f64> {
+        self.state.skill.ratio()
+    }
+
+    /// The experts with their weights for the median, for issues of the local slot of the day `slot`.
+    pub fn weights(&self, slot: usize) -> Vec<(&'static str, f64)> {
+        let weights = self.bank(slot).aggregation.weights(&PRIOR_WEIGHTS);
+        NAMES.into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
+    }
+
+    /// Where the array seems to stand by its daylight, good to fifteen degrees: what is used where nobody told.
+    /// `None` before some bright days were seen.
+    pub fn place(&self) -> Option<Location> {
+        self.state.daylight.place()
+    }
+
+    /// The forecaster of the likely index, for the array that was told, or else found.
+    fn likely(&self, history: &SlotHistory, issued: Slot) -> PvForecaster {
+        let array = self.array.or_else(|| self.state.daylight.array(history, issued));
+        PvForecaster { array }
+    }
+
+    fn bank(&self, slot: usize) -> &Bank {
+        &self.state.banks[(slot / SPACING).min(ISSUES - 1)]
+    }
+
+    /// Learns all that the history tells before `now` and that was not learnt yet. To be called with each
+    /// slot, or with the whole history after a restart: the state is the same. At most the slots of a
+    /// history are walked through.
+    pub fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone) {
+        let (oldest, end) = (history.start().plus(SLOTS_PER_DAY as i64), now.0.min(history.end().0));
+        // After the clock was set back the history begins anew, and so does learning from it.
+        let known = self.state.learnt_until.filter(|until| until.0 <= history.end().plus(1).0);
+        let first = known.map_or(oldest, |until| until.max(oldest));
+        for slot in (first.0..=end).map(Slot) {
+            let local = slot_of_day(slot, zone);
+            if local.is_multiple_of(SPACING) {
+                let issued = slot.plus(-(SLOTS_PER_DAY as i64));
+                self.learn_from(history, issued, zone, local / SPACING);
+                if local == 0 {
+                    self.state.daylight.learn(history, issued);
+                }
+            }
+        }
+        self.state.learnt_until = Some(Slot(end + 1).max(first));
+    }
+
+    /// Learns from the day that followed an issue, in the bank of this place.
+    fn learn_from(&mut self, history: &SlotHistory, issued: Slot, zone: &Zone, place: usize) {
+        let Some(Asked { issue, slots }) = self.ask(history, issued, zone, SLOTS_PER_DAY) else { return };
+        let truths: Vec<Option<f32>> = (0..issue.said.len())
+            .map(|lead| {
+                let watts = history.get(issued.plus(lead as i64)).filter(|_| issue.daylight[lead])?;
+                Some((f64::from(watts) / issue.most) as f32)
+            })
+            .collect();
+        let bank = &mut self.state.banks[place];
+        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let mixed: Vec<(usize, Three)> =
+            slots.iter().zip(&issue.said).map(|(slot, said)| (*slot, mixture(&weights, said))).collect();
+        let compared: Vec<(Three, Three)> = mixed
+            .iter()
+            .zip(&issue.said)
+            .map(|((slot, mixed), said)| (bank.conformal.correct(*slot, mixed), said[EXPERTS - 1]))
+            .collect();
+        self.state.skill.learn(&compared, &truths);
+        bank.conformal.learn(&mixed, &truths);
+        bank.aggregation.learn(&PRIOR_WEIGHTS, &issue.said, &truths);
+    }
+
+    /// Asks the experts of the first slots of an issue; `None` where nothing is known of the sun yet.
+    fn ask(&self, history: &SlotHistory, issued: Slot, zone: &Zone, leads: usize) -> Option<Asked> {
+        let likely = self.likely(history, issued);
+        let sky = Sky::before(likely.array.as_ref(), history, issued)?;
+        let issue = Issue::of(&sky, &likely.forecast(history, issued, zone).ok()?, leads);
+        let slots = (0..leads as i64).map(|lead| slot_of_day(issued.plus(lead), zone)).collect();
+        Some(Asked { issue, slots })
+    }
+}
+
+impl Forecaster for AdaptivePv {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn forecast(&self, history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<Forecast, ForecastError> {
+        let Some(Asked { issue, slots }) = self.ask(history, issued, zone, HORIZON) else {
+            return self.likely(history, issued).forecast(history, issued, zone);
+        };
+        let bank = self.bank(slot_of_day(issued, zone));
+        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let mut quantiles = [const { Vec::new() }; 3];
+        for (lead, said) in issue.said.iter().enumerate() {
+            let mut three = mixture(&weights, said);
+            if issue.daylight[lead] {
+                three = bank.conformal.correct(slots[lead], &three);
+            }
+            for (into, part) in quantiles.iter_mut().zip(three) {
+                into.push((f64::from(part) * issue.most) as f32);
+            }
+        }
+        Forecast::checked(NAME, issued, quantiles)
+    }
+}
