@@ -1,0 +1,36 @@
+//! The command line; one file per command. What several commands say or read lies in `common`.
+
+mod backtest;
+mod common;
+mod load;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Trains and backtests the forecast models of a hub.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Trains the load model from files of series and writes load.onnx and model.toml.
+    Load(load::Load),
+    /// Forecasts the last fifth of the days of a file, as a hub would have, and scores the forecasts.
+    #[command(subcommand)]
+    Backtest(backtest::Backtest),
+}
+
+impl Command {
+    /// Does what was asked for.
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        match &self.task {
+            Task::Load(load) => load.run(),
+            Task::Backtest(backtest) => backtest.run(),
+        }
+    }
+}
