@@ -5,8 +5,10 @@
 
 pub mod backtest;
 pub mod bundle;
+pub mod feature_table;
 pub mod load_fit;
 pub mod onnx_file;
+pub mod parallel;
 pub mod prior;
 pub mod quantile_fit;
 pub mod scores;
@@ -14,3 +16,4 @@ pub mod series;
 pub mod series_file;
 pub mod steps;
 pub mod table;
+pub mod table_fit;

@@ -2,7 +2,9 @@
 
 mod backtest;
 mod common;
+mod fit;
 mod load;
+mod table;
 
 use std::process::ExitCode;
 
@@ -20,6 +22,10 @@ pub(crate) struct Command {
 enum Task {
     /// Trains the load model from files of series and writes load.onnx and model.toml.
     Load(load::Load),
+    /// Makes the feature table of files of series, which `fit` learns from.
+    Table(table::Table),
+    /// Trains the load model from a feature table and writes load.onnx and model.toml.
+    Fit(fit::Fit),
     /// Forecasts the last fifth of the days of a file, as a hub would have, and scores the forecasts.
     #[command(subcommand)]
     Backtest(backtest::Backtest),
@@ -30,6 +36,8 @@ impl Command {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         match &self.task {
             Task::Load(load) => load.run(),
+            Task::Table(table) => table.run(),
+            Task::Fit(fit) => fit.run(),
             Task::Backtest(backtest) => backtest.run(),
         }
     }

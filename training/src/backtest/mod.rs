@@ -1,0 +1,234 @@
+//! Rolling-origin backtest: the last fifth of the days of each site is forecast day by day from local
+//! midnight, as a hub would have that lived through the series slot by slot: with the fleet's model as an
+//! ONNX file, run by tract, and the adaptation code of the hub, which knows nothing but what was measured
+//! before. What the fleet's model may have seen is said in `prior`; the sun is forecast without one.
+
+mod days;
+mod live;
+
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster};
+use sunkeep_models::baseline::baselines;
+use sunkeep_models::forecast::{ForecastError, Forecaster};
+use sunkeep_models::onnx::OnnxForecaster;
+use sunkeep_models::pv::PvForecaster;
+use sunkeep_models::pv::adaptive::{self as pv, AdaptivePv, PvAdaptation};
+use sunkeep_models::time::{Slot, Zone};
+
+use crate::prior::{PARTS, PriorError, fit_prior};
+use crate::scores::{Score, mean_score, score};
+use crate::series::Series;
+use crate::steps::StepForecast;
+use crate::table::{Table, table};
+
+pub use days::{first_scored, midnight};
+pub use live::{SiteRun, history_before};
+
+use days::tested_days;
+use live::{Tested, live, run_sites};
+
+/// One file of series with the zone its people live in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Set {
+    /// Name for tables: the stem of the file.
+    pub name: String,
+    /// Where its days begin.
+    pub zone: Zone,
+    /// The sites.
+    pub series: Vec<Series>,
+}
+
+/// One forecast step as it was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Name of the site.
+    pub site: String,
+    /// Local midnight, seconds since 1970.
+    pub issued: i64,
+    /// Start of the step, seconds since 1970.
+    pub time: i64,
+    /// What was forecast.
+    pub forecast: StepForecast,
+}
+
+/// How one method did on one set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MethodScore {
+    /// Name of the set.
+    pub set: String,
+    /// Name of the method.
+    pub method: String,
+    /// Mean over the sites.
+    pub score: Score,
+}
+
+/// What a backtest found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Backtest {
+    /// By set, the forecast of the hub first.
+    pub scores: Vec<MethodScore>,
+    /// The steps of the forecast of the hub.
+    pub steps: Vec<Step>,
+}
+
+/// Why a backtest stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// There are not enough days.
+    #[error("{set}: site {site:?} has {days} days with measurements, {wanted} are wanted for a backtest")]
+    TooShort {
+        /// Name of the set.
+        set: String,
+        /// Name of the site.
+        site: String,
+        /// Days it has.
+        days: usize,
+        /// Days wanted.
+        wanted: usize,
+    },
+    /// There is no prior.
+    #[error(transparent)]
+    Prior(#[from] PriorError),
+    /// A forecast failed.
+    #[error("site {site:?}, issued {issued}: {source}")]
+    Forecast {
+        /// Name of the site.
+        site: String,
+        /// Seconds since 1970.
+        issued: i64,
+        /// What the forecaster said.
+        source: ForecastError,
+    },
+}
+
+/// Issues a prior is fitted to at most: enough for a prior, and quick.
+const PRIOR_ISSUES: usize = 4000;
+/// How a backtest is made.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The hub of every scored day was switched on so many days before it, and knows nothing older; 0 is
+    /// the evening before. Without it, the hub lived through the whole series.
+    pub history_days: Option<usize>,
+    /// The fleet's model; without it one is fitted to the other sites of the sets.
+    pub prior: Option<Arc<OnnxForecaster>>,
+}
+
+/// Names of the methods of a backtest of the load, in the order of [`SiteRun::outcomes`].
+pub fn load_methods() -> Vec<&'static str> {
+    methods([adaptation::NAME, "fleet model"])
+}
+
+/// Runs the backtest of the load over all sets.
+pub fn backtest(sets: &[Set], options: &Options, progress: &ProgressBar) -> Result<Backtest, BacktestError> {
+    Ok(summed_up(sets, &load_methods(), live_load(sets, options, progress)?))
+}
+
+/// Lives through the load of all sites of all sets, in their order.
+pub fn live_load(
+    sets: &[Set],
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<Vec<SiteRun>, BacktestError> {
+    let mut tested = Vec::new();
+    for (place, set) in sets.iter().enumerate() {
+        for series in &set.series {
+            let days = tested_days(set, series)?;
+            let (slots, first_day) = (series.slots(), *days.start());
+            tested.push(Tested { set: place, zone: &set.zone, series, slots, days, first_day });
+        }
+    }
+    let priors = priors(&tested, options, progress)?;
+    run_sites(&tested, progress, |site| {
+        let prior = &priors[site];
+        let hub = || AdaptiveForecaster::new(Some(Arc::clone(prior)), Adaptation::default());
+        live(&tested[site], hub, prior.as_ref(), options, progress)
+    })
+}
+
+/// Runs the backtest of the power of panels, whose place nobody tells, over all sets. What an inverter does
+/// not measure at night reads as dark ([`Series::with_dark_nights`]). Where that makes the last fifth of the
+/// days another one, both are forecast; the one that counts the nights is scored.
+pub fn backtest_pv(
+    sets: &[Set],
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<Backtest, BacktestError> {
+    let dark: Vec<Vec<Series>> =
+        sets.iter().map(|set| set.series.iter().map(Series::with_dark_nights).collect()).collect();
+    let mut tested = Vec::new();
+    for (place, set) in sets.iter().enumerate() {
+        for (series, measured) in dark[place].iter().zip(&set.series) {
+            let days = tested_days(set, series)?;
+            let as_measured = tested_days(set, measured).map_or(i64::MAX, |days| *days.start());
+            let (slots, first_day) = (series.slots(), as_measured.min(*days.start()));
+            tested.push(Tested { set: place, zone: &set.zone, series, slots, days, first_day });
+        }
+    }
+    let runs = run_sites(&tested, progress, |site| {
+        let hub = || AdaptivePv::new(None, PvAdaptation::default());
+        live(&tested[site], hub, &PvForecaster { array: None }, options, progress)
+    })?;
+    Ok(summed_up(sets, &methods([pv::NAME, "same slot"]), runs))
+}
+
+/// The prior of each site: fitted to the sites of the other parts, up to the first scored slot of its own.
+fn priors(
+    tested: &[Tested<'_>],
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<Vec<Arc<OnnxForecaster>>, BacktestError> {
+    if let Some(prior) = &options.prior {
+        return Ok(vec![Arc::clone(prior); tested.len()]);
+    }
+    let total: usize = tested.iter().map(|site| site.slots.values.len()).sum();
+    progress.set_length(total as u64);
+    progress.set_message("rows");
+    let stride = crate::table::stride(total, PRIOR_ISSUES);
+    let tables: Vec<Table> =
+        tested.iter().map(|site| table(&site.slots, site.zone, stride, progress)).collect();
+    progress.set_message("priors");
+    // A site of the same name in another set may be the same home.
+    let part = |site: usize| (tested[site].set, site % PARTS);
+    let mut fitted: std::collections::BTreeMap<(usize, usize), Arc<OnnxForecaster>> =
+        std::collections::BTreeMap::new();
+    for site in 0..tested.len() {
+        if fitted.contains_key(&part(site)) {
+            continue;
+        }
+        let mates: Vec<&Tested<'_>> =
+            (0..tested.len()).filter(|other| part(*other) == part(site)).map(|mate| &tested[mate]).collect();
+        let end = mates.iter().map(|mate| Slot::of(midnight(mate.zone, *mate.days.start()))).min();
+        let others: Vec<(&str, &Table)> = (0..tested.len())
+            .filter(|other| part(*other) != part(site))
+            .map(|other| (tested[other].series.site.as_str(), &tables[other]))
+            .filter(|(name, _)| mates.iter().all(|mate| mate.series.site != *name))
+            .collect();
+        let prior = fit_prior(&others, end.unwrap_or_default(), progress)?;
+        fitted.insert(part(site), Arc::new(prior));
+    }
+    Ok((0..tested.len()).map(|site| Arc::clone(&fitted[&part(site)])).collect())
+}
+
+fn methods(first: [&'static str; 2]) -> Vec<&'static str> {
+    first.into_iter().chain(baselines().map(Forecaster::name)).collect()
+}
+
+/// The scores of the methods, in the mean over the sites of each set.
+pub fn summed_up(sets: &[Set], methods: &[&str], runs: Vec<SiteRun>) -> Backtest {
+    let mut scores = Vec::new();
+    for (place, set) in sets.iter().enumerate() {
+        for (method, name) in methods.iter().enumerate() {
+            let of_sites: Vec<Score> = runs
+                .iter()
+                .filter(|run| run.set == place)
+                .filter_map(|run| score(run.outcomes.get(method)?))
+                .collect();
+            if let Some(score) = mean_score(&of_sites) {
+                scores.push(MethodScore { set: set.name.clone(), method: (*name).into(), score });
+            }
+        }
+    }
+    Backtest { scores, steps: runs.into_iter().flat_map(|run| run.steps).collect() }
+}
