@@ -6,6 +6,7 @@
 pub mod backtest;
 pub mod bundle;
 pub mod feature_table;
+pub mod gate;
 pub mod load_fit;
 pub mod onnx_file;
 pub mod parallel;

@@ -5,7 +5,7 @@
 
 use indicatif::ProgressBar;
 use sunkeep_models::history::SlotHistory;
-use sunkeep_models::load_features::{LoadRows, WIDTH, load_rows};
+use sunkeep_models::load_features::{COLUMNS, LoadRows, WIDTH, load_rows};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
 use crate::backtest::Set;
@@ -119,6 +119,18 @@ impl Table {
         Self { by_slot: rows_before(&[self], end), issues: self.issues }
     }
 
+    /// The same with zeros in the columns of these names: a fit gives them no weight.
+    #[must_use]
+    pub fn without(mut self, columns: &[String]) -> Self {
+        let places = (0..WIDTH).filter(|place| columns.iter().any(|name| name == COLUMNS[*place]));
+        for place in places {
+            for rows in &mut self.by_slot {
+                rows.features.iter_mut().skip(place).step_by(WIDTH).for_each(|value| *value = 0.0);
+            }
+        }
+        self
+    }
+
     fn add(&mut self, series: &SlotSeries, issued: Slot, rows: &LoadRows) {
         for (lead, row) in rows.values.chunks_exact(WIDTH).enumerate() {
             let target = issued.plus(lead as i64);
@@ -137,6 +149,15 @@ impl SlotRows {
     pub fn copy_before(&self, end: Slot, into: &mut Self) {
         for (place, slot) in self.slots.iter().enumerate() {
             if *slot < end {
+                self.copy(place, into);
+            }
+        }
+    }
+
+    /// Copies the rows whose target was measured at or after `first`.
+    pub fn copy_from(&self, first: Slot, into: &mut Self) {
+        for (place, slot) in self.slots.iter().enumerate() {
+            if *slot >= first {
                 self.copy(place, into);
             }
         }

@@ -9,7 +9,7 @@ mod live;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster};
+use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster, LeftOut};
 use sunkeep_models::baseline::baselines;
 use sunkeep_models::forecast::{ForecastError, Forecaster};
 use sunkeep_models::onnx::OnnxForecaster;
@@ -113,6 +113,11 @@ pub struct Options {
     pub history_days: Option<usize>,
     /// The fleet's model; without it one is fitted to the other sites of the sets.
     pub prior: Option<Arc<OnnxForecaster>>,
+    /// What the hubs leave out, for an ablation. Columns are left out of the fleet's model, too, where it is
+    /// fitted here.
+    pub left_out: LeftOut,
+    /// The hubs have no model of the fleet.
+    pub no_model: bool,
 }
 
 /// Names of the methods of a backtest of the load, in the order of [`SiteRun::outcomes`].
@@ -131,6 +136,38 @@ pub fn live_load(
     options: &Options,
     progress: &ProgressBar,
 ) -> Result<Vec<SiteRun>, BacktestError> {
+    live_with(sets, &fit_priors(sets, options, progress)?, options, progress)
+}
+
+/// The prior of each site of all sets, in their order: fitted to the sites of the other parts, up to the first
+/// scored slot of its own; or the one that was given.
+pub fn fit_priors(
+    sets: &[Set],
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<Vec<Arc<OnnxForecaster>>, BacktestError> {
+    priors(&tested_sites(sets)?, options, progress)
+}
+
+/// Lives through the load of all sites with these priors.
+pub fn live_with(
+    sets: &[Set],
+    priors: &[Arc<OnnxForecaster>],
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<Vec<SiteRun>, BacktestError> {
+    let tested = tested_sites(sets)?;
+    run_sites(&tested, progress, |site| {
+        let prior = &priors[site];
+        let hub = || {
+            let model = (!options.no_model).then(|| Arc::clone(prior));
+            AdaptiveForecaster::new(model, Adaptation::default()).leaving_out(options.left_out.clone())
+        };
+        live(&tested[site], hub, prior.as_ref(), options, progress)
+    })
+}
+
+fn tested_sites(sets: &[Set]) -> Result<Vec<Tested<'_>>, BacktestError> {
     let mut tested = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         for series in &set.series {
@@ -139,12 +176,7 @@ pub fn live_load(
             tested.push(Tested { set: place, zone: &set.zone, series, slots, days, first_day });
         }
     }
-    let priors = priors(&tested, options, progress)?;
-    run_sites(&tested, progress, |site| {
-        let prior = &priors[site];
-        let hub = || AdaptiveForecaster::new(Some(Arc::clone(prior)), Adaptation::default());
-        live(&tested[site], hub, prior.as_ref(), options, progress)
-    })
+    Ok(tested)
 }
 
 /// Runs the backtest of the power of panels, whose place nobody tells, over all sets. What an inverter does
@@ -173,7 +205,6 @@ pub fn backtest_pv(
     Ok(summed_up(sets, &methods([pv::NAME, "same slot"]), runs))
 }
 
-/// The prior of each site: fitted to the sites of the other parts, up to the first scored slot of its own.
 fn priors(
     tested: &[Tested<'_>],
     options: &Options,
@@ -186,8 +217,10 @@ fn priors(
     progress.set_length(total as u64);
     progress.set_message("rows");
     let stride = crate::table::stride(total, PRIOR_ISSUES);
-    let tables: Vec<Table> =
-        tested.iter().map(|site| table(&site.slots, site.zone, stride, progress)).collect();
+    let tables: Vec<Table> = tested
+        .iter()
+        .map(|site| table(&site.slots, site.zone, stride, progress).without(&options.left_out.columns))
+        .collect();
     progress.set_message("priors");
     // A site of the same name in another set may be the same home.
     let part = |site: usize| (tested[site].set, site % PARTS);

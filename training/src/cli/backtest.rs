@@ -83,7 +83,7 @@ impl LoadBacktest {
             }
             None => None,
         };
-        let options = Options { history_days: common.history_days, prior };
+        let options = Options { history_days: common.history_days, prior, ..Options::default() };
         report(&backtest(&sets, &options, &progress)?, common, &progress)
     }
 }
@@ -93,7 +93,7 @@ impl PvBacktest {
         let common = &self.common;
         let sets = [read_set(&common.file, &common.timezone, &self.column)?];
         let progress = progress();
-        let options = Options { history_days: common.history_days, prior: None };
+        let options = Options { history_days: common.history_days, ..Options::default() };
         report(&backtest_pv(&sets, &options, &progress)?, common, &progress)
     }
 }

@@ -4,6 +4,7 @@ mod backtest;
 mod common;
 mod fit;
 mod load;
+mod promote;
 mod table;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ enum Task {
     Table(table::Table),
     /// Trains the load model from a feature table and writes load.onnx and model.toml.
     Fit(fit::Fit),
+    /// Compares a challenger with the champion on sites and days neither has seen; only a yes writes a release.
+    Promote(promote::Promote),
     /// Forecasts the last fifth of the days of a file, as a hub would have, and scores the forecasts.
     #[command(subcommand)]
     Backtest(backtest::Backtest),
@@ -38,6 +41,7 @@ impl Command {
             Task::Load(load) => load.run(),
             Task::Table(table) => table.run(),
             Task::Fit(fit) => fit.run(),
+            Task::Promote(promote) => promote.run(),
             Task::Backtest(backtest) => backtest.run(),
         }
     }
