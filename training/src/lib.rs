@@ -3,6 +3,7 @@
 //! Features, baselines and inference are those of `sunkeep-models`: what is fitted here is what a hub
 //! runs. Nothing here knows a signing key.
 
+pub mod ablation;
 pub mod backtest;
 pub mod bundle;
 pub mod feature_table;

@@ -1,5 +1,6 @@
 //! The command line; one file per command. What several commands say or read lies in `common`.
 
+mod ablation;
 mod backtest;
 mod common;
 mod fit;
@@ -29,6 +30,8 @@ enum Task {
     Fit(fit::Fit),
     /// Compares a challenger with the champion on sites and days neither has seen; only a yes writes a release.
     Promote(promote::Promote),
+    /// Scores the load forecast without each of its features and experts, as a Markdown table.
+    Ablation(ablation::Ablation),
     /// Forecasts the last fifth of the days of a file, as a hub would have, and scores the forecasts.
     #[command(subcommand)]
     Backtest(backtest::Backtest),
@@ -42,6 +45,7 @@ impl Command {
             Task::Table(table) => table.run(),
             Task::Fit(fit) => fit.run(),
             Task::Promote(promote) => promote.run(),
+            Task::Ablation(ablation) => ablation.run(),
             Task::Backtest(backtest) => backtest.run(),
         }
     }
