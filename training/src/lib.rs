@@ -6,6 +6,8 @@
 pub mod ablation;
 pub mod backtest;
 pub mod bundle;
+#[cfg(feature = "candidates")]
+pub mod candidates;
 pub mod feature_table;
 pub mod gate;
 pub mod load_fit;

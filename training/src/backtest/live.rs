@@ -122,23 +122,34 @@ pub(super) fn live<H: Hub>(
             next = next.plus(1);
             hub.learn(&history, next, site.zone);
         }
-        run.day(site, day, &history, [&hub, peer])?;
+        let methods: [&dyn Forecaster; 2] = [&hub, peer];
+        run.day(site, day, &history, methods.into_iter().chain(baselines()))?;
         progress.inc(1);
     }
     Ok(run)
 }
 
+/// Forecasts each scored day at its midnight with one method, from what a hub would remember.
+pub(super) fn forecast_days(site: &Tested<'_>, method: &dyn Forecaster) -> Result<SiteRun, BacktestError> {
+    let mut run = SiteRun { set: site.set, site: site.series.site.clone(), ..SiteRun::default() };
+    for day in site.days.clone() {
+        let history = history_before(&site.slots, Slot::of(midnight(site.zone, day)));
+        run.day(site, day, &history, std::iter::once(method))?;
+    }
+    Ok(run)
+}
+
 impl SiteRun {
-    fn day(
+    fn day<'m>(
         &mut self,
         site: &Tested<'_>,
         day: i64,
         history: &SlotHistory,
-        methods: [&dyn Forecaster; 2],
+        methods: impl Iterator<Item = &'m dyn Forecaster>,
     ) -> Result<(), BacktestError> {
         let (start, end) = (midnight(site.zone, day), midnight(site.zone, day + 1));
         let issued = Slot::of(start);
-        for (place, method) in methods.into_iter().chain(baselines()).enumerate() {
+        for (place, method) in methods.enumerate() {
             if self.outcomes.len() <= place {
                 self.outcomes.push(Vec::new());
             }

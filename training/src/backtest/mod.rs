@@ -17,11 +17,12 @@ use sunkeep_models::pv::PvForecaster;
 use sunkeep_models::pv::adaptive::{self as pv, AdaptivePv, PvAdaptation};
 use sunkeep_models::time::{Slot, Zone};
 
+use crate::load_fit::LEAST_ROWS;
 use crate::prior::{PARTS, PriorError, fit_prior};
 use crate::scores::{Score, mean_score, score};
 use crate::series::Series;
 use crate::steps::StepForecast;
-use crate::table::{Table, table};
+use crate::table::{SlotRows, Table, rows_before, table};
 
 pub use days::{first_scored, midnight};
 pub use live::{SiteRun, history_before};
@@ -213,35 +214,81 @@ fn priors(
     if let Some(prior) = &options.prior {
         return Ok(vec![Arc::clone(prior); tested.len()]);
     }
+    let tables: Vec<Table> = prior_tables(tested, progress)
+        .into_iter()
+        .map(|table| table.without(&options.left_out.columns))
+        .collect();
+    progress.set_message("priors");
+    let mut fitted: Vec<Option<Arc<OnnxForecaster>>> = vec![None; tested.len()];
+    for split in splits(tested) {
+        let others: Vec<(&str, &Table)> =
+            split.others.iter().map(|other| (tested[*other].series.site.as_str(), &tables[*other])).collect();
+        let prior = Arc::new(fit_prior(&others, split.end, progress)?);
+        for site in split.members {
+            fitted[site] = Some(Arc::clone(&prior));
+        }
+    }
+    // Every site is a member of one part.
+    Ok(fitted.into_iter().flatten().collect())
+}
+
+/// Sites that are scored with what was fitted to the others.
+struct Split {
+    members: Vec<usize>,
+    others: Vec<usize>,
+    /// The first scored slot of the members.
+    end: Slot,
+}
+
+fn splits(tested: &[Tested<'_>]) -> Vec<Split> {
+    let part = |site: &usize| (tested[*site].set, site % PARTS);
+    let mut parts: Vec<(usize, usize)> = (0..tested.len()).map(|site| part(&site)).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    let split = |chosen: (usize, usize)| {
+        let (members, others): (Vec<usize>, Vec<usize>) =
+            (0..tested.len()).partition(|site| part(site) == chosen);
+        // A site of the same name in another set may be the same home.
+        let name = |site: &usize| &tested[*site].series.site;
+        let others = others.into_iter().filter(|other| members.iter().all(|mate| name(mate) != name(other)));
+        let first = |site: &usize| Slot::of(midnight(tested[*site].zone, *tested[*site].days.start()));
+        let end = members.iter().map(first).min().unwrap_or_default();
+        Split { others: others.collect(), members, end }
+    };
+    parts.into_iter().map(split).collect()
+}
+
+/// Sites of the sets, and the rows of the others before the first of their scored slots.
+pub struct Part {
+    /// Places among all sites.
+    pub sites: Vec<usize>,
+    /// By slot of the day.
+    pub others: Vec<SlotRows>,
+}
+
+/// The parts in which a backtest fits what it scores. A part whose others have nothing to fit is left out.
+pub fn parts(sets: &[Set], progress: &ProgressBar) -> Result<Vec<Part>, BacktestError> {
+    let tested = tested_sites(sets)?;
+    let tables = prior_tables(&tested, progress);
+    let parts = splits(&tested).into_iter().map(|split| {
+        let others: Vec<&Table> = split.others.iter().map(|other| &tables[*other]).collect();
+        Part { sites: split.members, others: rows_before(&others, split.end) }
+    });
+    Ok(parts.filter(|part| part.others.iter().all(|rows| rows.targets.len() >= LEAST_ROWS)).collect())
+}
+
+/// The rows of each site that others are fitted to.
+fn prior_tables(tested: &[Tested<'_>], progress: &ProgressBar) -> Vec<Table> {
     let total: usize = tested.iter().map(|site| site.slots.values.len()).sum();
     progress.set_length(total as u64);
     progress.set_message("rows");
     let stride = crate::table::stride(total, PRIOR_ISSUES);
-    let tables: Vec<Table> = tested
-        .iter()
-        .map(|site| table(&site.slots, site.zone, stride, progress).without(&options.left_out.columns))
-        .collect();
-    progress.set_message("priors");
-    // A site of the same name in another set may be the same home.
-    let part = |site: usize| (tested[site].set, site % PARTS);
-    let mut fitted: std::collections::BTreeMap<(usize, usize), Arc<OnnxForecaster>> =
-        std::collections::BTreeMap::new();
-    for site in 0..tested.len() {
-        if fitted.contains_key(&part(site)) {
-            continue;
-        }
-        let mates: Vec<&Tested<'_>> =
-            (0..tested.len()).filter(|other| part(*other) == part(site)).map(|mate| &tested[mate]).collect();
-        let end = mates.iter().map(|mate| Slot::of(midnight(mate.zone, *mate.days.start()))).min();
-        let others: Vec<(&str, &Table)> = (0..tested.len())
-            .filter(|other| part(*other) != part(site))
-            .map(|other| (tested[other].series.site.as_str(), &tables[other]))
-            .filter(|(name, _)| mates.iter().all(|mate| mate.series.site != *name))
-            .collect();
-        let prior = fit_prior(&others, end.unwrap_or_default(), progress)?;
-        fitted.insert(part(site), Arc::new(prior));
-    }
-    Ok((0..tested.len()).map(|site| Arc::clone(&fitted[&part(site)])).collect())
+    tested.iter().map(|site| table(&site.slots, site.zone, stride, progress)).collect()
+}
+
+/// Forecasts the scored days of a site with one method, at their midnights.
+pub fn forecast_days(sets: &[Set], site: usize, method: &dyn Forecaster) -> Result<SiteRun, BacktestError> {
+    live::forecast_days(&tested_sites(sets)?[site], method)
 }
 
 fn methods(first: [&'static str; 2]) -> Vec<&'static str> {

@@ -2,6 +2,8 @@
 
 mod ablation;
 mod backtest;
+#[cfg(feature = "candidates")]
+mod candidates;
 mod common;
 mod fit;
 mod load;
@@ -32,6 +34,9 @@ enum Task {
     Promote(promote::Promote),
     /// Scores the load forecast without each of its features and experts, as a Markdown table.
     Ablation(ablation::Ablation),
+    /// Fits other kinds of model to the same rows and scores them on the same days, as a Markdown table.
+    #[cfg(feature = "candidates")]
+    Candidates(candidates::Candidates),
     /// Forecasts the last fifth of the days of a file, as a hub would have, and scores the forecasts.
     #[command(subcommand)]
     Backtest(backtest::Backtest),
@@ -46,6 +51,8 @@ impl Command {
             Task::Fit(fit) => fit.run(),
             Task::Promote(promote) => promote.run(),
             Task::Ablation(ablation) => ablation.run(),
+            #[cfg(feature = "candidates")]
+            Task::Candidates(candidates) => candidates.run(),
             Task::Backtest(backtest) => backtest.run(),
         }
     }

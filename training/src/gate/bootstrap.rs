@@ -3,7 +3,8 @@
 //! The errors of a day resemble those of the days around it (weather, habits, guests), those of all sites on
 //! the same day (weather, holidays), and those of a site on all its days. So (site, day) pairs are never drawn one
 //! by one. They are drawn in two ways, and a difference counts only where it is sure in both:
-//! - by weeks: blocks of days in a row, with all sites of a file together, within each file;
+//! - by weeks: blocks of days in a row, with all sites of a file together, within each file; the interval is
+//!   stretched by what a block has in common with the next;
 //! - by sites: whole sites with all their days. With fewer than [`LEAST_SITES`] sites that says nothing, and the
 //!   finding is one about these sites only.
 //!
@@ -70,7 +71,7 @@ pub fn by_weeks(differences: &[Difference], days: usize, resampling: Resampling)
     }
     let strata: Vec<Vec<f64>> = files.into_values().map(|blocks| blocks.into_values().collect()).collect();
     let drawn: usize = strata.iter().map(Vec::len).filter(|blocks| *blocks > 1).sum();
-    (drawn >= LEAST_BLOCKS).then(|| studentised(&strata, resampling))
+    (drawn >= LEAST_BLOCKS).then(|| studentised(&strata, neighbours(&strata), resampling))
 }
 
 /// The interval of the sum of differences, drawn in whole sites; `None` where there are too few.
@@ -80,7 +81,7 @@ pub fn by_sites(differences: &[Difference], resampling: Resampling) -> Option<In
         *sites.entry(one.site).or_default() += one.more;
     }
     let sites: Vec<f64> = sites.into_values().collect();
-    (sites.len() >= LEAST_SITES).then(|| studentised(&[sites], resampling))
+    (sites.len() >= LEAST_SITES).then(|| studentised(&[sites], 1.0, resampling))
 }
 
 /// The sum of clusters and its standard error.
@@ -99,7 +100,20 @@ fn estimate(strata: &[Vec<f64>]) -> [f64; 2] {
     [sum, variance.sqrt()]
 }
 
-fn studentised(strata: &[Vec<f64>], resampling: Resampling) -> Interval {
+/// By how much the standard error of the sum of blocks exceeds that of blocks that know nothing of each other:
+/// what lasts for days reaches from one block into the next. Never below one, so that chance does not make an
+/// interval narrower.
+fn neighbours(strata: &[Vec<f64>]) -> f64 {
+    let (mut own, mut shared) = (0.0, 0.0);
+    for blocks in strata.iter().filter(|blocks| blocks.len() > 1) {
+        let mean = blocks.iter().sum::<f64>() / blocks.len() as f64;
+        own += blocks.iter().map(|block| (block - mean) * (block - mean)).sum::<f64>();
+        shared += blocks.windows(2).map(|two| (two[0] - mean) * (two[1] - mean)).sum::<f64>();
+    }
+    if own > 0.0 { (1.0 + 2.0 * shared / own).max(1.0).sqrt() } else { 1.0 }
+}
+
+fn studentised(strata: &[Vec<f64>], stretch: f64, resampling: Resampling) -> Interval {
     let [sum, error] = estimate(strata);
     let mut chance = ChaCha8Rng::seed_from_u64(resampling.seed);
     let mut apart: Vec<f64> = Vec::with_capacity(resampling.resamples);
@@ -123,5 +137,6 @@ fn studentised(strata: &[Vec<f64>], resampling: Resampling) -> Interval {
     if error == 0.0 {
         return Interval { low: sum, high: sum };
     }
+    let error = error * stretch;
     Interval { low: sum - at(1.0 - LEVEL / 2.0) * error, high: sum - at(LEVEL / 2.0) * error }
 }
