@@ -3,7 +3,6 @@
 //! learns beside the model. Only the linear quantile regression can be shipped; the others are here to be beaten or
 //! to earn their place.
 
-mod boosting;
 mod forest;
 mod penalised;
 
@@ -69,13 +68,12 @@ pub struct Row {
 }
 
 /// All candidates, the one in use first.
-pub const ALL: [Candidate; 6] = [
+pub const ALL: [Candidate; 5] = [
     Candidate { name: "linear quantile regression", fit: linear },
     Candidate { name: "elastic net on roots", fit: penalised::elastic_net },
     Candidate { name: "PLS on roots", fit: penalised::latent },
     Candidate { name: "LEAR-like lasso", fit: penalised::lasso },
     Candidate { name: "forest on the residuals", fit: forest::forest },
-    Candidate { name: "gradient boosting (perpetual)", fit: boosting::boosting },
 ];
 
 /// Fits and scores all candidates, and the mean of their quantiles.
