@@ -4,6 +4,7 @@
 //! is said elsewhere. Everything is over the level of the site.
 
 use super::aggregation::Three;
+use super::left_out::LeftOut;
 use super::profiles::{NAMES as PROFILE_NAMES, PERSISTENCE, PROFILES, Profiles};
 use super::regression::{INPUTS, Learning, PRIOR_INPUTS, Regression, Sample};
 use crate::day_grid::DayGrid;
@@ -60,6 +61,7 @@ impl Issue {
     pub(super) fn of(
         model: Option<&OnnxForecaster>,
         regressions: &[Regression; 2],
+        left_out: &LeftOut,
         history: &SlotHistory,
         issued: Slot,
         zone: &Zone,
@@ -73,7 +75,7 @@ impl Issue {
         for (lead, (row, answer)) in rows.values.chunks_exact(WIDTH).zip(&answers).enumerate() {
             let target = zone.local(issued.plus(lead as i64).start());
             let slot = target.slot_of_day();
-            let plain = inputs(row, answer);
+            let plain = inputs(&left_out.blanked(row), answer);
             let roots = rooted(plain);
             let usual = profile_answer(row);
             let site = regressions[0].answer(slot, &plain);

@@ -12,6 +12,7 @@ pub mod aggregation;
 mod cold_start;
 pub mod conformal;
 mod experts;
+mod left_out;
 mod profiles;
 pub mod regression;
 pub mod skill;
@@ -22,7 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use self::aggregation::{Aggregation, Three, mixture};
 use self::conformal::Conformal;
-use self::experts::{EXPERTS, Issue, LEARNING, PRIOR_WEIGHTS};
+use self::experts::{EXPERTS, Issue, LEARNING};
+pub use self::left_out::{LeftOut, expert_names};
 use self::regression::Regression;
 use self::skill::Skill;
 use crate::baseline::{Persistence, SameSlotProfile};
@@ -105,13 +107,20 @@ impl Bank {
 pub struct AdaptiveForecaster {
     model: Option<Arc<OnnxForecaster>>,
     state: Adaptation,
+    left_out: LeftOut,
 }
 
 impl AdaptiveForecaster {
     /// Goes on with what was learnt before ([`Adaptation::default`] on a new site). Without a model the
     /// site's own profiles stand in for it.
     pub fn new(model: Option<Arc<OnnxForecaster>>, state: Adaptation) -> Self {
-        Self { model, state }
+        Self { model, state, left_out: LeftOut::default() }
+    }
+
+    /// The same without some of its parts, for an ablation.
+    #[must_use]
+    pub fn leaving_out(self, left_out: LeftOut) -> Self {
+        Self { left_out, ..self }
     }
 
     /// What was learnt, for storing.
@@ -133,7 +142,7 @@ impl AdaptiveForecaster {
     /// The experts with their weights for the median, for issues of the local slot of the day `slot`.
     pub fn weights(&self, slot: usize) -> Vec<(&'static str, f64)> {
         let bank = &self.state.banks[(slot / SPACING).min(ISSUES - 1)];
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let weights = self.weights_in(bank);
         experts::names().into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
     }
 
@@ -152,7 +161,7 @@ impl AdaptiveForecaster {
                 .map(|forecast| (forecast, "same-slot profile"))
                 .or_else(|_| Ok((Persistence.forecast(history, issued, zone)?, "persistence")));
         };
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let weights = self.weights_in(bank);
         let said: Vec<Three> = (0..issue.said.len()).map(|lead| bank.say(&weights, &issue, lead)).collect();
         let watts = |quantile: usize| said.iter().map(|three| three[quantile] * issue.level).collect();
         Ok((Forecast::checked(NAME, issued, [watts(0), watts(1), watts(2)])?, NAME))
@@ -187,7 +196,7 @@ impl AdaptiveForecaster {
         let truths: Vec<Option<f32>> = (0..SLOTS_PER_DAY)
             .map(|lead| history.get(issued.plus(lead as i64)).map(|watts| watts / issue.level))
             .collect();
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
+        let weights = self.weights_in(bank);
         let first_day = 0..SLOTS_PER_DAY;
         let mixed: Vec<(usize, Three)> =
             first_day.clone().map(|lead| (issue.slots[lead], mixture(&weights, &issue.said[lead]))).collect();
@@ -195,11 +204,22 @@ impl AdaptiveForecaster {
             first_day.map(|lead| (bank.say(&weights, &issue, lead), issue.persistence(lead))).collect();
         self.state.skill.learn(&compared, &truths);
         let bank = &mut self.state.banks[place];
-        bank.conformal.learn(&mixed, &truths);
-        bank.aggregation.learn(&PRIOR_WEIGHTS, &issue.said[..SLOTS_PER_DAY], &truths);
+        if !self.left_out.conformal {
+            bank.conformal.learn(&mixed, &truths);
+        }
+        bank.aggregation.learn(&self.left_out.prior_weights(), &issue.said[..SLOTS_PER_DAY], &truths);
         for (place, regression) in bank.regressions.iter_mut().enumerate() {
             regression.learn(&issue.samples(place, &truths), &LEARNING[place]);
         }
+    }
+
+    /// Weights of the experts, by quantile.
+    fn weights_in(&self, bank: &Bank) -> Vec<[f64; 3]> {
+        let prior = self.left_out.prior_weights();
+        if self.left_out.weighing {
+            return prior.map(|weight| [weight; 3]).to_vec();
+        }
+        bank.aggregation.weights(&prior)
     }
 
     /// Asks the experts; on a young site with the typical day of the fleet before its own first.
@@ -207,7 +227,8 @@ impl AdaptiveForecaster {
         let model = self.model.as_deref();
         let typical = model.map_or(&[][..], |model| &model.contract().typical_day);
         let completed = cold_start::completed(history, issued, zone, typical);
-        Issue::of(model, &bank.regressions, completed.as_ref().unwrap_or(history), issued, zone)
+        let history = completed.as_ref().unwrap_or(history);
+        Issue::of(model, &bank.regressions, &self.left_out, history, issued, zone)
     }
 }
 
