@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
-use sunkeep_core::evidence::{History, Tally};
+use sunkeep_core::evidence::{History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
-use sunkeep_core::{Decision, State, step};
+use sunkeep_core::planner::{PlanInput, plan};
+use sunkeep_core::{Decision, Plan, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
@@ -31,6 +32,10 @@ pub use score::Score;
 
 /// Length of a cycle.
 const CYCLE: Duration = Duration::from_mins(1);
+/// Cycles, beside the first, in which the hub switches at the start of a row.
+const ROW_CYCLES: usize = 3;
+/// Time between them.
+const ROW_CYCLE: Duration = Duration::from_secs(15);
 /// How wrong the state of charge may be: the benchmark tells it exactly, and this is rounding.
 const EXACT: f64 = 0.002;
 /// Power that counts as throttled, Wh in a cycle.
@@ -118,6 +123,8 @@ struct Run {
     tally: Tally,
     history: History,
     image: ProcessImage,
+    /// Time of the minute that holds.
+    now: Uptime,
     planner: Planner,
     planned: Option<Slot>,
     /// What the panels were kept from giving so far, Wh.
@@ -141,6 +148,7 @@ impl Run {
             forecasters,
             tally: Tally::default(),
             history: History::default(),
+            now: image.now,
             image,
             planner,
             planned: None,
@@ -165,17 +173,18 @@ impl Run {
     /// row, and takes the cycles in which its pace lets all tiers be switched. What the tiers are about to draw
     /// it does not know.
     fn begin_row(&mut self) -> [bool; 3] {
-        let mut on = self.decide(true);
+        self.decide(false);
         self.image.sun = self.plant.sun_now().map(|value| Reading { value, at: self.image.now });
+        let mut decision = self.cycle();
+        self.plan(&decision);
         for load in &mut self.image.loads {
             load.power = None;
         }
         for _ in 0..ROW_CYCLES {
             self.image.now = self.image.now.after(Seconds(ROW_CYCLE.as_secs_f64()));
-            let decision = self.cycle();
-            on = Tier::ALL.map(|tier| decision.loads[tier.index()].on);
+            decision = self.cycle();
         }
-        on
+        Tier::ALL.map(|tier| decision.loads[tier.index()].on)
     }
 
     fn cycle(&mut self) -> Decision {
@@ -197,7 +206,8 @@ impl Run {
     /// The minute after a cycle.
     fn advance(&mut self) {
         self.plant.advance(CYCLE);
-        self.image.now = self.image.now.after(Seconds(CYCLE.as_secs_f64()));
+        self.now = self.now.after(Seconds(CYCLE.as_secs_f64()));
+        self.image.now = self.now;
     }
 
     /// Freezes what may be known: the state of charge, what the tiers that are on draw, and the panels' power
@@ -220,27 +230,50 @@ impl Run {
         }
     }
 
-    /// Has forecasts and a plan made where a slot has begun; the next cycle finds them.
+    /// Has a plan made where a slot has begun; the next cycle finds it.
     fn plan(&mut self, decision: &Decision) {
-        let Some(forecasters) = &mut self.forecasters else { return };
-        let unix = self.plant.unix();
-        let slot = Slot::of(unix);
-        if self.planned == Some(slot) {
+        let slot = Slot::of(self.plant.unix());
+        if self.planner == Planner::None || self.planned == Some(slot) {
             return;
         }
         self.planned = Some(slot);
-        let made = forecasters.make(&Job {
+        // Without a day of history there is no plan, and the reserve rule holds.
+        let plan = match &mut self.forecasters {
+            Some(_) => self.forecast(slot, decision),
+            None => self.plan_from_the_past(slot, decision),
+        };
+        self.image.plan = plan.or(self.image.plan.take());
+    }
+
+    fn forecast(&mut self, slot: Slot, decision: &Decision) -> Option<Plan> {
+        let job = Job {
             issued: slot,
             now: self.image.now,
-            into_slot: Seconds((unix - slot.start()) as f64),
+            into_slot: self.into_slot(slot),
             charge: decision.charge,
+            sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
             history: self.history.clone(),
             learnt: None,
-        });
-        // Without enough history there is no forecast, and the reserve rule holds.
-        if let Ok(forecasts) = made.forecasts {
-            self.image.plan = Some(forecasts.outlook.plan.clone());
-        }
+        };
+        let made = self.forecasters.as_mut()?.make(&job);
+        made.forecasts.ok().map(|forecasts| forecasts.outlook.plan.clone())
+    }
+
+    fn plan_from_the_past(&self, slot: Slot, decision: &Decision) -> Option<Plan> {
+        let input = PlanInput {
+            issued: slot,
+            now: self.image.now,
+            into_slot: self.into_slot(slot),
+            charge: decision.charge,
+            forecasts: None,
+            history: &self.history,
+            sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
+        };
+        plan(&self.home.settings, &input).map(|outlook| outlook.plan)
+    }
+
+    fn into_slot(&self, slot: Slot) -> Seconds {
+        Seconds((self.plant.unix() - slot.start()) as f64)
     }
 }
 

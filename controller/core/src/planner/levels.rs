@@ -10,7 +10,7 @@ const NOTHING: f32 = 1e-4;
 
 /// No plan asks for more than this, so that a battery that is as good as full serves everybody: what the sun
 /// brings on top would be thrown away.
-const HIGHEST: f64 = 0.9;
+const HIGHEST: f64 = 0.97;
 
 /// Level from which on each tier is served; `None` serves it always. `price` is what serving a tier must
 /// bring, in weighted kilowatt-hours: less than nothing for one that is on.
