@@ -26,6 +26,9 @@ const LEAST_MEASURED: usize = 12;
 pub(super) const TURN: usize = 6;
 /// Days of the same hour that fill a gap.
 const FILL_DAYS: usize = 7;
+/// How much a forecast's day of P10 counts, or one of P90, beside that of P50: a whole day of them is rarer
+/// than a slot.
+const RARE: f32 = 0.25;
 /// How far apart two situations count as unlike, in means: sun of the last day, sun of the last three hours,
 /// demand of the last three hours, demand of the last day.
 const WIDTHS: [f32; 4] = [0.3, 0.5, 1.0, 0.3];
@@ -53,6 +56,8 @@ pub(super) struct Day {
     features: [Features; DAY / TURN + 1],
     /// The day that followed.
     pub(super) next: Option<usize>,
+    /// How much it counts among the days, likeness aside: 1 for one that was lived through.
+    share: f32,
     /// How likely it is what has begun now; all together 1.
     pub(super) weight: f32,
 }
@@ -111,7 +116,7 @@ impl Scenarios {
             if sun_now.is_some() {
                 then[1] += seen(day.hour(0).sun);
             }
-            day.weight = likeness(&now, &then);
+            day.weight = day.share * likeness(&now, &then);
             sum += day.weight;
         }
         for day in &mut self.days {
@@ -139,7 +144,9 @@ impl Scenarios {
         let mut turns = Vec::with_capacity(self.days.len() * self.days.len());
         for from in &self.days {
             let row = turns.len();
-            let to = |day: &Day| likeness(&from.features[turn], &day.features[if ends { 0 } else { turn }]);
+            let to = |day: &Day| {
+                day.share * likeness(&from.features[turn], &day.features[if ends { 0 } else { turn }])
+            };
             turns.extend(self.days.iter().map(to));
             let sum: f32 = turns[row..].iter().sum();
             for likely in &mut turns[row..] {
@@ -231,7 +238,13 @@ impl Past {
             let mut hours = [Hour::default(); 2 * DAY];
             hours[..DAY].copy_from_slice(&self.hours[before..before + DAY]);
             hours[DAY..].copy_from_slice(&self.hours[start..start + DAY]);
-            days.push(Day { hours, features: Default::default(), next: newest_kept, weight: 0.0 });
+            days.push(Day {
+                hours,
+                features: Default::default(),
+                next: newest_kept,
+                share: 1.0,
+                weight: 0.0,
+            });
             newest_kept = Some(days.len() - 1);
         }
         days
@@ -256,7 +269,7 @@ fn forecast_days(past: &Past, Forecasts { demand, sun }: &Forecasts) -> Vec<Day>
         f32::midpoint(at(2 * hour), at(2 * hour + 1))
     };
     let mut days = Vec::new();
-    for sun in [&sun.p10, &sun.p50, &sun.p90] {
+    for (sun, share) in [(&sun.p10, RARE), (&sun.p50, 1.0), (&sun.p90, RARE)] {
         let hour = |hour: usize| Hour {
             sun: energy(sun, hour),
             demand: std::array::from_fn(|tier| energy(&demand[tier].p50, hour)),
@@ -271,7 +284,7 @@ fn forecast_days(past: &Past, Forecasts { demand, sun }: &Forecasts) -> Vec<Day>
             let mut hours = [Hour::default(); 2 * DAY];
             hours[..DAY].copy_from_slice(&before);
             hours[DAY..].copy_from_slice(&day);
-            days.push(Day { hours, features: Default::default(), next: None, weight: 0.0 });
+            days.push(Day { hours, features: Default::default(), next: None, share, weight: 0.0 });
         }
     }
     days
