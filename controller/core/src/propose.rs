@@ -52,8 +52,10 @@ pub fn propose(
                 return Some(Proposal { load: number, on: true, because: Because::Free });
             };
             let wanted = if on { level.keep } else { level.restore };
-            let enough = charge.low >= wanted;
-            let held = Because::Held { tier: load.tier, left: charge.low, keep: wanted, until: level.until };
+            // Being careful must not cost the lights: protection, too, judges by the best estimate.
+            let left = if load.tier == Tier::Critical { charge.best } else { charge.low };
+            let enough = left >= wanted;
+            let held = Because::Held { tier: load.tier, left, keep: wanted, until: level.until };
             Some(Proposal { load: number, on: enough, because: if enough { Because::Free } else { held } })
         });
     (basis, proposals.collect())

@@ -58,7 +58,7 @@ fn levels_are_in_order(outlook: &Outlook, settings: &Settings) {
         let keep = keep.map(ratio);
         assert!(keep.iter().all(|level| (0.0..=1.0).contains(level)), "{keep:?}");
         assert!(keep.is_sorted(), "a more vital tier waits longer: {keep:?}");
-        assert!(keep[0] <= settings.protection.reconnect_charge.ratio(), "critical is held at {}", keep[0]);
+        assert!(keep[0] <= settings.protection.low_charge.ratio(), "critical is held at {}", keep[0]);
         assert!(keep[1] >= settings.reserve.floor.ratio());
     }
     for slot in &outlook.plan.slots {

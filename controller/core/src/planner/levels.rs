@@ -27,8 +27,9 @@ pub(super) fn of(
         least = *level;
     }
     let [critical, important, convenience] = levels;
-    // The critical tier gives way only to keep everything from being cut, and only where that is near.
-    let highest = settings.protection.reconnect_charge.ratio();
+    // The critical tier gives way only to keep everything from being cut, and only where that is near: where
+    // protection has switched off all the rest.
+    let highest = settings.protection.low_charge.ratio();
     let critical = (critical > f64::from(bank.cut) + 1e-6).then(|| critical.min(highest));
     let floor = settings.reserve.floor.ratio();
     let level = |level: f64| Some(StateOfCharge::clamped(level.min(HIGHEST).max(floor)));
