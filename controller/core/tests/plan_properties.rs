@@ -65,7 +65,7 @@ fn levels_are_in_order(outlook: &Outlook, settings: &Settings) {
         for (keep, restore) in slot.keep.into_iter().zip(slot.restore) {
             assert!(ratio(restore) >= ratio(keep), "{slot:?}");
         }
-        assert!(slot.restore.map(ratio).is_sorted());
+        assert!(slot.restore.map(ratio).is_sorted(), "{slot:?}");
     }
 }
 

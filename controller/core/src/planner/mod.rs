@@ -127,7 +127,14 @@ pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
         let hourly = costs.iter().map(|choices| levels::of(settings, &bank, choices, price));
         hourly.flat_map(|levels| [levels, levels]).collect()
     };
-    let (keep, restore) = (levels(-price), levels(price));
+    let (keep, mut restore) = (levels(-price), levels(price));
+    for (keep, restore) in keep.iter().zip(&mut restore) {
+        let Some(critical) = keep[0] else { continue };
+        // Lights that go off and on again are worse than lights that are off; and nothing returns before them.
+        let back = StateOfCharge::clamped(critical.ratio() + settings.reserve.hysteresis);
+        *restore = restore.map(|level| level.filter(|level| *level > back).or(Some(back)));
+        restore[0] = Some(back);
+    }
     let expected = trajectory(settings, input, &scenarios, &keep, &restore);
     let slots = (0..PLAN_SLOTS).map(|slot| PlannedSlot {
         keep: keep[slot],

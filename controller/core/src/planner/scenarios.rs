@@ -26,8 +26,8 @@ const LEAST_MEASURED: usize = 12;
 pub(super) const TURN: usize = 6;
 /// Days of the same hour that fill a gap.
 const FILL_DAYS: usize = 7;
-/// How much a forecast's day of P10 counts, or one of P90, beside that of P50: a whole day of them is rarer
-/// than a slot.
+/// How much a forecast's bright day (P90) counts beside that of P50. A dark one counts in full: a home that has
+/// not lived through dark days yet must not plan as if there were none.
 const RARE: f32 = 0.25;
 /// How far apart two situations count as unlike, in means: sun of the last day, sun of the last three hours,
 /// demand of the last three hours, demand of the last day.
@@ -269,7 +269,7 @@ fn forecast_days(past: &Past, Forecasts { demand, sun }: &Forecasts) -> Vec<Day>
         f32::midpoint(at(2 * hour), at(2 * hour + 1))
     };
     let mut days = Vec::new();
-    for (sun, share) in [(&sun.p10, RARE), (&sun.p50, 1.0), (&sun.p90, RARE)] {
+    for (sun, share) in [(&sun.p10, 1.0), (&sun.p50, 1.0), (&sun.p90, RARE)] {
         let hour = |hour: usize| Hour {
             sun: energy(sun, hour),
             demand: std::array::from_fn(|tier| energy(&demand[tier].p50, hour)),
