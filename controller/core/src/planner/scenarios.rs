@@ -341,3 +341,31 @@ fn fill_sun(column: &[Option<f32>]) -> Vec<f32> {
     };
     (0..column.len()).map(|place| column[place].unwrap_or_else(|| fill(place))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The work of a plan is days times hours times points of charge: however much is remembered, no more days
+    /// than these are looked at.
+    #[test]
+    fn the_days_that_are_looked_at_are_bounded() {
+        let issued = Slot(48 * 20_000);
+        let lived = |days: i64| {
+            let mut history = History::default();
+            for slot in -48 * days..0 {
+                history.sun.record(issued.plus(slot), Some(slot.rem_euclid(7) as f32));
+                history.tiers[0].record(issued.plus(slot), Some(40.0));
+            }
+            Scenarios::gather(&history, None, issued, None)
+        };
+        for (remembered, looked_at) in [(1, 1), (9, 9), (28, 28), (36, MOST_DAYS)] {
+            let scenarios = lived(remembered).unwrap();
+            assert_eq!(scenarios.days.len(), looked_at);
+            assert_eq!(scenarios.turns(1).len(), looked_at * looked_at);
+            let weights: f32 = scenarios.days.iter().map(|day| day.weight).sum();
+            assert!((weights - 1.0).abs() < 1e-4);
+        }
+        assert!(lived(0).is_none());
+    }
+}
