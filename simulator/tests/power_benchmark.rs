@@ -216,7 +216,7 @@ fn the_command_plays_a_folder_and_writes_what_the_scorer_reads() {
 
     let empty = Command::new(env!("CARGO_BIN_EXE_sunkeep-sim"))
         .args(["power", "--sites"])
-        .arg(&out.join("nothing"))
+        .arg(out.join("nothing"))
         .output()
         .expect("the command");
     assert!(!empty.status.success());

@@ -249,7 +249,7 @@ impl Run {
         let job = Job {
             issued: slot,
             now: self.image.now,
-            into_slot: self.into_slot(slot),
+            into_slot: self.gone_of(slot),
             charge: decision.charge,
             sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
             history: self.history.clone(),
@@ -263,7 +263,7 @@ impl Run {
         let input = PlanInput {
             issued: slot,
             now: self.image.now,
-            into_slot: self.into_slot(slot),
+            into_slot: self.gone_of(slot),
             charge: decision.charge,
             forecasts: None,
             history: &self.history,
@@ -272,7 +272,7 @@ impl Run {
         plan(&self.home.settings, &input).map(|outlook| outlook.plan)
     }
 
-    fn into_slot(&self, slot: Slot) -> Seconds {
+    fn gone_of(&self, slot: Slot) -> Seconds {
         Seconds((self.plant.unix() - slot.start()) as f64)
     }
 }
