@@ -9,7 +9,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use sunkeep_core::Settings;
 use sunkeep_core::evidence::History;
-use sunkeep_core::planner::{PlanInput, plan};
+use sunkeep_core::planner::{self, PlanInput, plan};
 use sunkeep_core::settings::Tier;
 use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster};
 use sunkeep_models::battery::ChargeBounds;
@@ -36,6 +36,8 @@ pub struct Job {
     pub into_slot: Seconds,
     /// How full the battery is.
     pub charge: ChargeBounds,
+    /// Power the panels deliver now, where nothing throttles them.
+    pub sun_now: Option<Watts>,
     /// The past.
     pub history: History,
     /// What was learnt before this start, where that has only now been found.
@@ -227,16 +229,23 @@ impl Forecasters {
         ];
         let skill = total.skill();
         let (total, by) = load(Demand::Total, total)?;
+        let sun = self.sun.forecast(&job.history.sun, job.issued, &self.zone)?;
         let input = PlanInput {
             issued: job.issued,
             now: job.now,
             into_slot: job.into_slot,
             charge: job.charge,
-            demand,
-            sun: self.sun.forecast(&job.history.sun, job.issued, &self.zone)?,
+            forecasts: Some(planner::Forecasts { demand, sun: sun.clone() }),
+            history: &job.history,
+            sun_now: job.sun_now,
         };
-        let outlook = plan(&self.settings, &input);
-        Ok(Forecasts { load: total, sun: input.sun, load_by: by.into(), skill, outlook })
+        let Some(outlook) = plan(&self.settings, &input) else {
+            return Err(ForecastError::Unusable {
+                method: "plan".into(),
+                why: "there is no day to go by".into(),
+            });
+        };
+        Ok(Forecasts { load: total, sun, load_by: by.into(), skill, outlook })
     }
 
     /// What was learnt, when a local day has begun; not at the first job, which has hardly learnt anything.

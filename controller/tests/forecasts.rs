@@ -50,6 +50,7 @@ fn live(forecasters: &mut Forecasters, history: &mut History, slot: i64, learnt:
         now: Uptime::from_seconds((slot.unsigned_abs() + 1) * 1800),
         into_slot: Seconds::ZERO,
         charge: ChargeBounds { low: half, best: half, high: half },
+        sun_now: None,
         history: history.clone(),
         learnt,
     })
