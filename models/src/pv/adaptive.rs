@@ -100,6 +100,11 @@ impl AdaptivePv {
         &self.state
     }
 
+    /// Goes on with what was learnt before.
+    pub fn restore(&mut self, state: PvAdaptation) {
+        self.state = state;
+    }
+
     /// Skill against persistence on this site, in daylight: one less the pinball loss over that of
     /// persistence, over the last weeks; `None` before some days were compared.
     pub fn skill(&self) -> Option<f64> {
