@@ -16,6 +16,7 @@ use sunkeep_models::pv::PvForecaster;
 use sunkeep_models::pv::adaptive::{self as pv, AdaptivePv, PvAdaptation};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
+use crate::flat_mean::FlatMean;
 use crate::prior::{PARTS, PriorError, fit_prior};
 use crate::scores::{Outcome, Score, mean_score, score};
 use crate::series::{Series, SlotSeries};
@@ -53,8 +54,10 @@ pub struct MethodScore {
     pub set: String,
     /// Name of the method.
     pub method: String,
-    /// Mean over the sites.
+    /// Mean over the sites, of the first day of each forecast.
     pub score: Score,
+    /// The same of the second day, the slots from 48 to 95 of the horizon.
+    pub second_day: Option<Score>,
 }
 
 /// What a backtest found.
@@ -319,6 +322,8 @@ fn recent_history(series: &SlotSeries, issued: Slot, slots: usize) -> SlotHistor
 #[derive(Default)]
 struct SiteRun {
     outcomes: Vec<Vec<Outcome>>,
+    /// The same for the second day of the horizon.
+    second_day: Vec<Vec<Outcome>>,
     steps: Vec<Step>,
 }
 
@@ -361,11 +366,13 @@ impl SiteRun {
         history: &SlotHistory,
         methods: [&dyn Forecaster; 2],
     ) -> Result<(), BacktestError> {
-        let (start, end) = (midnight(site.zone, day), midnight(site.zone, day + 1));
+        let flat: &dyn Forecaster = &FlatMean;
+        let [start, end, second_end] = [day, day + 1, day + 2].map(|day| midnight(site.zone, day));
         let issued = Slot::of(start);
-        for (place, method) in methods.into_iter().chain(baselines()).enumerate() {
+        for (place, method) in methods.into_iter().chain(baselines()).chain([flat]).enumerate() {
             if self.outcomes.len() <= place {
                 self.outcomes.push(Vec::new());
+                self.second_day.push(Vec::new());
             }
             let forecast = match method.forecast(history, issued, site.zone) {
                 Ok(forecast) => forecast,
@@ -377,6 +384,7 @@ impl SiteRun {
                 }
             };
             self.steps_of(site, place, day, start..end, &forecast);
+            self.second_day_of(site, place, day + 1, end..second_end, &forecast);
         }
         Ok(())
     }
@@ -408,19 +416,46 @@ impl SiteRun {
     }
 }
 
+impl SiteRun {
+    /// Scores the second day of a forecast, where that is among the days that are scored.
+    fn second_day_of(
+        &mut self,
+        site: &Tested<'_>,
+        method: usize,
+        day: i64,
+        span: std::ops::Range<i64>,
+        forecast: &Forecast,
+    ) {
+        if !site.days.contains(&day) {
+            return;
+        }
+        let step = site.series.step;
+        let first = span.start + (site.series.first - span.start).rem_euclid(step);
+        for time in (first..span.end).step_by(step as usize) {
+            // Where a clock is set back the horizon ends before the day.
+            let Some(said) = of_step(forecast, time, step) else { break };
+            if let Some(truth) = site.series.at(time) {
+                let (quantiles, mean) = (said.quantiles, said.mean);
+                self.second_day[method].push(Outcome { day, truth, quantiles, mean });
+            }
+        }
+    }
+}
+
 fn summed_up(sets: &[Set], tested: &[Tested<'_>], names: [&'static str; 2], runs: Vec<SiteRun>) -> Backtest {
-    let names = names.into_iter().chain(baselines().map(Forecaster::name));
+    let names = names.into_iter().chain(baselines().map(Forecaster::name)).chain([FlatMean.name()]);
     let mut scores = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         for (method, name) in names.clone().enumerate() {
-            let of_sites: Vec<Score> = tested
-                .iter()
-                .zip(&runs)
-                .filter(|(site, _)| site.set == place)
-                .filter_map(|(_, run)| score(run.outcomes.get(method)?))
-                .collect();
-            if let Some(score) = mean_score(&of_sites) {
-                scores.push(MethodScore { set: set.name.clone(), method: name.into(), score });
+            let mean_of = |outcomes: fn(&SiteRun) -> &Vec<Vec<Outcome>>| {
+                let of_set = tested.iter().zip(&runs).filter(|(site, _)| site.set == place);
+                let of_sites: Vec<Score> =
+                    of_set.filter_map(|(_, run)| score(outcomes(run).get(method)?)).collect();
+                mean_score(&of_sites)
+            };
+            if let Some(score) = mean_of(|run| &run.outcomes) {
+                let second_day = mean_of(|run| &run.second_day);
+                scores.push(MethodScore { set: set.name.clone(), method: name.into(), score, second_day });
             }
         }
     }

@@ -16,6 +16,7 @@ use sunkeep_training::backtest::{
 use sunkeep_training::bundle::Bundle;
 use sunkeep_training::load_fit::fit_load;
 use sunkeep_training::prior::read_prior;
+use sunkeep_training::scores::Score;
 use sunkeep_training::series_file::{LOAD_COLUMN, PV_COLUMN, read_column};
 use sunkeep_training::table::{rows_before, tables};
 
@@ -200,14 +201,15 @@ fn progress() -> ProgressBar {
 fn print_scores(progress: &ProgressBar, scores: &[MethodScore]) {
     progress.suspend(|| {
         println!(
-            "{:20} {:18} {:>7} {:>8} {:>9} {:>7}",
+            "{:20} {:18} {:>7} {:>8} {:>9} {:>7}   second day:",
             "set", "method", "nMAE", "pinball", "coverage", "daily"
         );
-        for MethodScore { set, method, score } in scores {
-            println!(
-                "{set:20} {method:18} {:7.4} {:8.4} {:9.3} {:7.4}",
-                score.nmae, score.pinball, score.coverage, score.daily
-            );
+        for MethodScore { set, method, score, second_day } in scores {
+            let row = |score: &Score| {
+                format!("{:7.4} {:8.4} {:9.3} {:7.4}", score.nmae, score.pinball, score.coverage, score.daily)
+            };
+            let second = second_day.as_ref().map(row).unwrap_or_default();
+            println!("{set:20} {method:18} {}  {second}", row(score));
         }
     });
 }

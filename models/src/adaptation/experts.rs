@@ -3,7 +3,7 @@
 //! Here is what they are asked, and with what inputs; how a regression learns and how experts are weighed
 //! is said elsewhere. Everything is over the level of the site.
 
-use super::aggregation::Three;
+use super::aggregation::{ASLEEP, Three};
 use super::profiles::{NAMES as PROFILE_NAMES, PERSISTENCE, PROFILES, Profiles};
 use super::regression::{INPUTS, Learning, PRIOR_INPUTS, Regression, Sample};
 use crate::day_grid::DayGrid;
@@ -16,6 +16,8 @@ use crate::time::{HORIZON, SLOTS_PER_DAY, Slot, Zone};
 pub(super) const EXPERTS: usize = 3 + PROFILES;
 /// Place of the fleet's model.
 pub(super) const MODEL: usize = 0;
+/// Places of the profiles.
+pub(super) const PROFILE_PLACES: core::ops::Range<usize> = EXPERTS - PROFILES..EXPERTS;
 
 /// Weight of each before anything was learnt: most for those that know the most.
 pub(super) const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.2, 0.3, 0.3, 0.04, 0.04, 0.04, 0.04, 0.02, 0.02];
@@ -53,12 +55,24 @@ pub(super) struct Issue {
     inputs: [Vec<[f32; INPUTS]>; 2],
     /// By slot of the horizon, then by expert.
     pub(super) said: Vec<Vec<Three>>,
+    /// By slot of the horizon: what the site's profiles say, which stand in for the fleet's model.
+    pub(super) usual: Vec<Three>,
+    /// By slot of the horizon: what the fleet's model says, believed or not; `usual` where there is none.
+    pub(super) model: Vec<Three>,
+    /// By slot of the horizon: what persistence says.
+    pub(super) persistence: Vec<Three>,
+    /// By expert: whether it is left out.
+    pub(super) asleep: Vec<bool>,
+    /// Whether the fleet's model is believed.
+    pub(super) believed: bool,
 }
 
 impl Issue {
-    /// Asks all experts; `None` where too little was measured for any.
+    /// Asks all experts; `None` where too little was measured for any. A model that is not believed is only
+    /// noted: the profiles of the site stand in for it.
     pub(super) fn of(
         model: Option<&OnnxForecaster>,
+        believed: bool,
         regressions: &[Regression; 2],
         history: &SlotHistory,
         issued: Slot,
@@ -68,14 +82,14 @@ impl Issue {
         let answers = model_answers(model, &rows);
         let grid = DayGrid::before(history, issued, zone);
         let profiles = Profiles::of(&grid, rows.level);
-        let mut issue =
-            Self { level: rows.level, slots: Vec::new(), inputs: [Vec::new(), Vec::new()], said: Vec::new() };
-        for (lead, (row, answer)) in rows.values.chunks_exact(WIDTH).zip(&answers).enumerate() {
+        let mut issue = Self::empty(rows.level, believed);
+        for (lead, (row, model)) in rows.values.chunks_exact(WIDTH).zip(&answers).enumerate() {
             let target = zone.local(issued.plus(lead as i64).start());
             let slot = target.slot_of_day();
-            let plain = inputs(row, answer);
-            let roots = rooted(plain);
             let usual = profile_answer(row);
+            let answer = if believed { model } else { &usual };
+            let plain = inputs_of(row, answer);
+            let roots = rooted(plain);
             let site = regressions[0].answer(slot, &plain);
             let site_roots = regressions[1].answer(slot, &roots).map(|root| root.max(0.0) * root.max(0.0));
             let mut said = vec![*answer, site, site_roots];
@@ -84,11 +98,36 @@ impl Issue {
                 *three = bounded(three, if is == MODEL { &usual } else { answer });
             }
             issue.slots.push(slot);
+            issue.usual.push(usual);
+            issue.model.push(*model);
+            issue.persistence.push(said[PROFILE_PLACES.start + PERSISTENCE]);
             issue.inputs[0].push(plain);
             issue.inputs[1].push(roots);
             issue.said.push(said);
         }
         Some(issue)
+    }
+
+    fn empty(level: f32, believed: bool) -> Self {
+        Self {
+            level,
+            slots: Vec::new(),
+            inputs: [Vec::new(), Vec::new()],
+            said: Vec::new(),
+            usual: Vec::new(),
+            model: Vec::new(),
+            persistence: Vec::new(),
+            asleep: vec![false; EXPERTS],
+            believed,
+        }
+    }
+
+    /// What the experts say that are not left out: the others sleep.
+    pub(super) fn awake(&self) -> Vec<Vec<Three>> {
+        let said = |said: &Vec<Three>| {
+            said.iter().zip(&self.asleep).map(|(said, asleep)| if *asleep { ASLEEP } else { *said }).collect()
+        };
+        self.said.iter().map(said).collect()
     }
 
     /// What a regression learns of the first day of the issue, with what was measured over the level.
@@ -102,11 +141,6 @@ impl Issue {
                 target: truth.map(|truth| if regression == 0 { truth } else { truth.max(0.0).sqrt() }),
             })
             .collect()
-    }
-
-    /// What persistence said of a slot of the horizon.
-    pub(super) fn persistence(&self, lead: usize) -> Three {
-        self.said[lead][EXPERTS - PROFILES + PERSISTENCE]
     }
 }
 
@@ -138,7 +172,7 @@ fn bounded(said: &Three, otherwise: &Three) -> Three {
     three
 }
 
-fn inputs(row: &[f32], answer: &Three) -> [f32; INPUTS] {
+fn inputs_of(row: &[f32], answer: &Three) -> [f32; INPUTS] {
     let mut inputs = [1.0; INPUTS];
     let columns = LEARNT.into_iter().flatten();
     for (input, column) in inputs.iter_mut().zip(columns) {

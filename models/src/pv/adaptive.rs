@@ -2,15 +2,16 @@
 //! worth here, in a band that holds what it promises.
 //!
 //! It works as the load forecast does ([`crate::adaptation`]): at [`ISSUES`] times of the local day it asks
-//! again what it would have said a day before, compares that with the daylight that followed, and learns.
+//! again what it would have said a day before and two, compares that with the daylight that followed, and learns.
 //! The past itself is in the history; the state is weights and the width of the band, and never grows.
 
 use serde::{Deserialize, Serialize};
 
-use super::PvForecaster;
-use super::experts::{EXPERTS, Issue, NAMES, PRIOR_WEIGHTS};
+use super::experts::{EXPERTS, Issue, NAMES, PERSISTENCE, PRIOR_WEIGHTS};
 use super::place::Daylight;
 use super::sky::Sky;
+use super::weather::Weather;
+use super::{DAY, PvForecaster};
 use crate::adaptation::aggregation::{Aggregation, Three, mixture};
 use crate::adaptation::conformal::Conformal;
 use crate::adaptation::skill::Skill;
@@ -29,7 +30,7 @@ pub const ISSUES: usize = 4;
 /// Slots from one time of the day to the next.
 const SPACING: usize = SLOTS_PER_DAY / ISSUES;
 
-/// What was learnt of the sun of a site. Bounded: 1 kB for each of [`ISSUES`].
+/// What was learnt of the sun of a site. Bounded: 2 kB for each of [`ISSUES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PvAdaptation {
@@ -40,17 +41,45 @@ pub struct PvAdaptation {
     daylight: Daylight,
 }
 
-/// What was learnt from the issues of one time of the day.
+/// What was learnt from the issues of one time of the day: of the first and the second day of the horizon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bank {
+    days: [Day; HORIZON / SLOTS_PER_DAY],
+}
+
+/// Whom to believe on a day of the horizon, and how wide its band must be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Day {
     aggregation: Aggregation,
     conformal: Conformal,
 }
 
+impl Day {
+    fn new() -> Self {
+        Self { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.aggregation.is_sound(EXPERTS) && self.conformal.is_sound()
+    }
+
+    /// What the experts say together of each slot of a day, uncorrected, with its slot of the day.
+    fn mixed(&self, slots: &[usize], said: &[Vec<Three>]) -> Vec<(usize, Three)> {
+        let weights = self.aggregation.weights(&PRIOR_WEIGHTS);
+        slots.iter().zip(said).map(|(slot, said)| (*slot, mixture(&weights, said))).collect()
+    }
+
+    fn learn(&mut self, slots: &[usize], said: &[Vec<Three>], truths: &[Option<f32>]) {
+        self.conformal.learn(&self.mixed(slots, said), truths);
+        self.aggregation.learn(&PRIOR_WEIGHTS, said, truths);
+    }
+}
+
 impl Default for PvAdaptation {
     fn default() -> Self {
-        let bank = || Bank { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() };
+        let bank = || Bank { days: [Day::new(), Day::new()] };
         Self {
             learnt_until: None,
             banks: (0..ISSUES).map(|_| bank()).collect(),
@@ -64,8 +93,7 @@ impl PvAdaptation {
     /// Checks what a file said before it is used.
     pub fn checked(self) -> Result<Self, UnsoundAdaptation> {
         let sound = self.banks.len() == ISSUES && self.skill.is_sound() && self.daylight.is_sound();
-        let banks =
-            self.banks.iter().all(|bank| bank.aggregation.is_sound(EXPERTS) && bank.conformal.is_sound());
+        let banks = self.banks.iter().flat_map(|bank| &bank.days).all(Day::is_sound);
         if sound && banks { Ok(self) } else { Err(UnsoundAdaptation) }
     }
 
@@ -113,7 +141,7 @@ impl AdaptivePv {
 
     /// The experts with their weights for the median, for issues of the local slot of the day `slot`.
     pub fn weights(&self, slot: usize) -> Vec<(&'static str, f64)> {
-        let weights = self.bank(slot).aggregation.weights(&PRIOR_WEIGHTS);
+        let weights = self.bank(slot).days[0].aggregation.weights(&PRIOR_WEIGHTS);
         NAMES.into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
     }
 
@@ -137,53 +165,101 @@ impl AdaptivePv {
     /// slot, or with the whole history after a restart: the state is the same. At most the slots of a
     /// history are walked through.
     pub fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone) {
-        let (oldest, end) = (history.start().plus(SLOTS_PER_DAY as i64), now.0.min(history.end().0));
+        self.learn_with(history, &Weather::default(), now, zone);
+    }
+
+    /// As [`AdaptivePv::learn`], and what weather forecasts were worth.
+    pub fn learn_with(&mut self, history: &SlotHistory, weather: &Weather, now: Slot, zone: &Zone) {
+        let (oldest, end) = (history.start().plus(DAY), now.0.min(history.end().0));
         // After the clock was set back the history begins anew, and so does learning from it.
         let known = self.state.learnt_until.filter(|until| until.0 <= history.end().plus(1).0);
         let first = known.map_or(oldest, |until| until.max(oldest));
         for slot in (first.0..=end).map(Slot) {
             let local = slot_of_day(slot, zone);
             if local.is_multiple_of(SPACING) {
-                let issued = slot.plus(-(SLOTS_PER_DAY as i64));
-                self.learn_from(history, issued, zone, local / SPACING);
+                let day = slot.plus(-DAY);
+                self.learn_from(history, weather, day, zone, local / SPACING);
                 if local == 0 {
-                    self.state.daylight.learn(history, issued);
+                    self.state.daylight.learn(history, day);
                 }
             }
         }
         self.state.learnt_until = Some(Slot(end + 1).max(first));
     }
 
-    /// Learns from the day that followed an issue, in the bank of this place.
-    fn learn_from(&mut self, history: &SlotHistory, issued: Slot, zone: &Zone, place: usize) {
-        let Some(Asked { issue, slots }) = self.ask(history, issued, zone, SLOTS_PER_DAY) else { return };
-        let truths: Vec<Option<f32>> = (0..issue.said.len())
-            .map(|lead| {
-                let watts = history.get(issued.plus(lead as i64)).filter(|_| issue.daylight[lead])?;
-                Some((f64::from(watts) / issue.most) as f32)
-            })
-            .collect();
-        let bank = &mut self.state.banks[place];
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        let mixed: Vec<(usize, Three)> =
-            slots.iter().zip(&issue.said).map(|(slot, said)| (*slot, mixture(&weights, said))).collect();
-        let compared: Vec<(Three, Three)> = mixed
-            .iter()
+    /// Learns from a day, in the bank of this place, what was right of the issue at its beginning and of the one
+    /// a day earlier.
+    fn learn_from(&mut self, history: &SlotHistory, weather: &Weather, day: Slot, zone: &Zone, place: usize) {
+        let truths = |asked: &Asked, first: usize| -> Vec<Option<f32>> {
+            let measured = |lead: usize| {
+                let watts =
+                    history.get(day.plus((lead - first) as i64)).filter(|_| asked.issue.daylight[lead])?;
+                Some((f64::from(watts) / asked.issue.most) as f32)
+            };
+            (first..asked.issue.said.len()).map(measured).collect()
+        };
+        let earlier = self.ask(history, weather, day.plus(-DAY), zone, HORIZON);
+        let asked = self.ask(history, weather, day, zone, SLOTS_PER_DAY);
+        let [first_day, second_day] = &mut self.state.banks[place].days;
+        if let Some(earlier) = earlier {
+            let truths = truths(&earlier, SLOTS_PER_DAY);
+            let Asked { issue, slots } = earlier;
+            second_day.learn(&slots[SLOTS_PER_DAY..], &issue.said[SLOTS_PER_DAY..], &truths);
+        }
+        let Some(asked) = asked else { return };
+        let truths = truths(&asked, 0);
+        let Asked { issue, slots } = asked;
+        let compared: Vec<(Three, Three)> = first_day
+            .mixed(&slots, &issue.said)
+            .into_iter()
             .zip(&issue.said)
-            .map(|((slot, mixed), said)| (bank.conformal.correct(*slot, mixed), said[EXPERTS - 1]))
+            .map(|((slot, mixed), said)| (first_day.conformal.correct(slot, &mixed), said[PERSISTENCE]))
             .collect();
         self.state.skill.learn(&compared, &truths);
-        bank.conformal.learn(&mixed, &truths);
-        bank.aggregation.learn(&PRIOR_WEIGHTS, &issue.said, &truths);
+        first_day.learn(&slots, &issue.said, &truths);
     }
 
     /// Asks the experts of the first slots of an issue; `None` where nothing is known of the sun yet.
-    fn ask(&self, history: &SlotHistory, issued: Slot, zone: &Zone, leads: usize) -> Option<Asked> {
+    fn ask(
+        &self,
+        history: &SlotHistory,
+        weather: &Weather,
+        issued: Slot,
+        zone: &Zone,
+        leads: usize,
+    ) -> Option<Asked> {
         let likely = self.likely(history, issued);
         let sky = Sky::before(likely.array.as_ref(), history, issued)?;
-        let issue = Issue::of(&sky, &likely.forecast(history, issued, zone).ok()?, leads);
+        let issue = Issue::of(&sky, weather, &likely.forecast(history, issued, zone).ok()?, leads);
         let slots = (0..leads as i64).map(|lead| slot_of_day(issued.plus(lead), zone)).collect();
         Some(Asked { issue, slots })
+    }
+
+    /// As [`Forecaster::forecast`], with the weather forecasts that are known: those issued later than the
+    /// beginning of `issued` are not used.
+    pub fn forecast_with(
+        &self,
+        history: &SlotHistory,
+        weather: &Weather,
+        issued: Slot,
+        zone: &Zone,
+    ) -> Result<Forecast, ForecastError> {
+        let Some(Asked { issue, slots }) = self.ask(history, weather, issued, zone, HORIZON) else {
+            return self.likely(history, issued).forecast(history, issued, zone);
+        };
+        let bank = self.bank(slot_of_day(issued, zone));
+        let mut quantiles = [const { Vec::new() }; 3];
+        for (place, day) in bank.days.iter().enumerate() {
+            let leads = place * SLOTS_PER_DAY..(place + 1) * SLOTS_PER_DAY;
+            let mixed = day.mixed(&slots[leads.clone()], &issue.said[leads.clone()]);
+            for (lead, (slot, mixed)) in leads.zip(mixed) {
+                let three = if issue.daylight[lead] { day.conformal.correct(slot, &mixed) } else { mixed };
+                for (into, part) in quantiles.iter_mut().zip(three) {
+                    into.push((f64::from(part) * issue.most) as f32);
+                }
+            }
+        }
+        Forecast::checked(NAME, issued, quantiles)
     }
 }
 
@@ -193,21 +269,6 @@ impl Forecaster for AdaptivePv {
     }
 
     fn forecast(&self, history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<Forecast, ForecastError> {
-        let Some(Asked { issue, slots }) = self.ask(history, issued, zone, HORIZON) else {
-            return self.likely(history, issued).forecast(history, issued, zone);
-        };
-        let bank = self.bank(slot_of_day(issued, zone));
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        let mut quantiles = [const { Vec::new() }; 3];
-        for (lead, said) in issue.said.iter().enumerate() {
-            let mut three = mixture(&weights, said);
-            if issue.daylight[lead] {
-                three = bank.conformal.correct(slots[lead], &three);
-            }
-            for (into, part) in quantiles.iter_mut().zip(three) {
-                into.push((f64::from(part) * issue.most) as f32);
-            }
-        }
-        Forecast::checked(NAME, issued, quantiles)
+        self.forecast_with(history, &Weather::default(), issued, zone)
     }
 }

@@ -1,0 +1,142 @@
+//! What was learnt from the issues of one time of the day: how to ask the experts, what to make of what they say,
+//! and what to learn from what came of it. When that happens is the business of the forecaster.
+
+use serde::{Deserialize, Serialize};
+
+use super::aggregation::{Aggregation, Three, mixture, pinball};
+use super::conformal::Conformal;
+use super::experts::{EXPERTS, Issue, LEARNING, PRIOR_WEIGHTS, PROFILE_PLACES};
+use super::regression::Regression;
+use super::trust::{Losses, Trust};
+use crate::history::SlotHistory;
+use crate::onnx::OnnxForecaster;
+use crate::time::{HORIZON, SLOTS_PER_DAY, Slot, Zone};
+
+/// Days of the horizon.
+const DAYS: usize = HORIZON / SLOTS_PER_DAY;
+
+/// What was learnt from the issues of one time of the day. Its size never changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bank {
+    regressions: [Regression; 2],
+    /// Of the first and the second day of the horizon.
+    days: [Day; DAYS],
+    trust: Trust,
+}
+
+/// Whom to believe on a day of the horizon, and how wide its band must be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Day {
+    aggregation: Aggregation,
+    conformal: Conformal,
+}
+
+impl Default for Bank {
+    fn default() -> Self {
+        let day = || Day { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() };
+        let regressions = [Regression::default(), Regression::default()];
+        Self { regressions, days: [day(), day()], trust: Trust::of(EXPERTS) }
+    }
+}
+
+impl Day {
+    /// What the experts say together of each slot of a day, uncorrected, with its slot of the day.
+    fn mixed(&self, slots: &[usize], said: &[Vec<Three>]) -> Vec<(usize, Three)> {
+        let weights = self.aggregation.weights(&PRIOR_WEIGHTS);
+        slots.iter().zip(said).map(|(slot, said)| (*slot, mixture(&weights, said))).collect()
+    }
+
+    fn learn(&mut self, slots: &[usize], said: &[Vec<Three>], truths: &[Option<f32>]) {
+        self.conformal.learn(&self.mixed(slots, said), truths);
+        self.aggregation.learn(&PRIOR_WEIGHTS, said, truths);
+    }
+}
+
+impl Bank {
+    /// Asks all experts that have not lost their skill; `None` where too little was measured for any.
+    pub(super) fn ask(
+        &self,
+        model: Option<&OnnxForecaster>,
+        history: &SlotHistory,
+        issued: Slot,
+        zone: &Zone,
+    ) -> Option<Issue> {
+        let mut issue =
+            Issue::of(model, self.trust.believes_model(), &self.regressions, history, issued, zone)?;
+        issue.asleep = self.trust.asleep(PROFILE_PLACES);
+        Some(issue)
+    }
+
+    /// The corrected quantiles of each slot of an issue, over the level.
+    pub(super) fn say(&self, issue: &Issue) -> Vec<Three> {
+        let awake = issue.awake();
+        let days = issue.slots.chunks(SLOTS_PER_DAY).zip(awake.chunks(SLOTS_PER_DAY));
+        self.days
+            .iter()
+            .zip(days)
+            .flat_map(|(day, (slots, said))| {
+                let mixed = day.mixed(slots, said);
+                mixed.into_iter().map(|(slot, mixed)| day.conformal.correct(slot, &mixed))
+            })
+            .collect()
+    }
+
+    /// Learns what was right of the second day of an issue.
+    pub(super) fn learn_second_day(&mut self, issue: &Issue, truths: &[Option<f32>]) {
+        self.days[1].learn(&issue.slots[SLOTS_PER_DAY..], &issue.awake()[SLOTS_PER_DAY..], truths);
+    }
+
+    /// Learns from the first day of an issue who has lost his skill.
+    pub(super) fn judge(&mut self, issue: &Issue, truths: &[Option<f32>], has_model: bool) {
+        let mixed = self.days[0].mixed(&issue.slots, &issue.awake()[..SLOTS_PER_DAY]);
+        let known = || truths.iter().enumerate().filter_map(|(lead, truth)| Some((lead, (*truth)?)));
+        let loss = |said: &dyn Fn(usize) -> Three| -> f64 {
+            known().map(|(lead, truth)| f64::from(pinball(&said(lead), truth))).sum()
+        };
+        let usual = loss(&|lead| issue.usual[lead]);
+        self.trust.learn(&Losses {
+            experts: (0..EXPERTS).map(|expert| loss(&|lead| issue.said[lead][expert])).collect(),
+            whole: loss(&|lead| mixed[lead].1),
+            model: [if has_model { loss(&|lead| issue.model[lead]) } else { usual }, usual],
+            slots: known().count(),
+        });
+    }
+
+    /// Whether others would be asked now than were at this issue.
+    pub(super) fn asks_otherwise(&self, issue: &Issue) -> bool {
+        issue.believed != self.trust.believes_model() || issue.asleep != self.trust.asleep(PROFILE_PLACES)
+    }
+
+    /// Learns from the first day of an issue how to forecast.
+    pub(super) fn learn_first_day(&mut self, issue: &Issue, truths: &[Option<f32>]) {
+        self.days[0].learn(&issue.slots[..SLOTS_PER_DAY], &issue.awake()[..SLOTS_PER_DAY], truths);
+        for (place, regression) in self.regressions.iter_mut().enumerate() {
+            regression.learn(&issue.samples(place, truths), &LEARNING[place]);
+        }
+    }
+
+    /// Weights of the experts on the first day, for each quantile; those left out have none.
+    pub(super) fn weights(&self) -> Vec<[f64; 3]> {
+        let mut weights = self.days[0].aggregation.weights(&PRIOR_WEIGHTS);
+        let asleep = self.trust.asleep(PROFILE_PLACES);
+        for quantile in 0..3 {
+            for (weight, asleep) in weights.iter_mut().zip(&asleep) {
+                weight[quantile] *= f64::from(u8::from(!asleep));
+            }
+            let sum: f64 = weights.iter().map(|weight| weight[quantile]).sum();
+            for weight in &mut weights {
+                weight[quantile] /= sum.max(f64::MIN_POSITIVE);
+            }
+        }
+        weights
+    }
+
+    /// Whether this holds numbers only and has the right size.
+    pub(super) fn is_sound(&self) -> bool {
+        self.regressions.iter().all(Regression::is_sound)
+            && self.days.iter().all(|day| day.aggregation.is_sound(EXPERTS) && day.conformal.is_sound())
+            && self.trust.is_sound(EXPERTS)
+    }
+}
