@@ -246,7 +246,7 @@ fn a_stored_state_goes_on_where_it_stopped_and_stays_small() {
     resumed.learn(&history, history.end(), &zone);
     assert!(online.state() == resumed.state(), "the state differs after a restart");
     let size = postcard::to_stdvec(online.state()).unwrap().len();
-    assert!(size < 8000 && size.abs_diff(stored.len()) < 16, "{} bytes, then {size}", stored.len());
+    assert!(size < 7000 && size.abs_diff(stored.len()) < 16, "{} bytes, then {size}", stored.len());
 }
 
 #[test]
@@ -309,8 +309,8 @@ fn a_weather_forecast_is_believed_as_far_as_it_is_worth() {
     let luck = |slot: Slot, seed: u64| noise(seed ^ (slot.0 as u64 / 8) << 9);
     let (without, weights) = error_when(WeatherQuantity::CloudCover, |_| None);
     println!("without {without:.0} W, {weights:?}");
-    // Wrong by up to a fifth of the sky, every four hours anew.
-    let cover = |slot: Slot| (1.0 - weather(day(slot)) + 0.4 * (luck(slot, 3) - 0.5)).clamp(0.0, 1.0);
+    // Wrong by up to a tenth of the sky, every four hours anew.
+    let cover = |slot: Slot| (1.0 - weather(day(slot)) + 0.2 * (luck(slot, 3) - 0.5)).clamp(0.0, 1.0);
     let (good, weights) = error_when(WeatherQuantity::CloudCover, |slot| Some(cover(slot)));
     println!("with a good one {good:.0} W, {weights:?}");
     assert!(good < 0.7 * without, "{good} W, {without} W without");

@@ -20,37 +20,21 @@ const DAYS: usize = HORIZON / SLOTS_PER_DAY;
 #[serde(deny_unknown_fields)]
 pub(super) struct Bank {
     regressions: [Regression; 2],
-    /// Of the first and the second day of the horizon.
-    days: [Day; DAYS],
-    trust: Trust,
-}
-
-/// Whom to believe on a day of the horizon, and how wide its band must be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Day {
+    /// Whom to believe: learnt from the first day of the horizon, used for both.
     aggregation: Aggregation,
-    conformal: Conformal,
+    /// How wide the band must be on the first and on the second day.
+    conformal: [Conformal; DAYS],
+    trust: Trust,
 }
 
 impl Default for Bank {
     fn default() -> Self {
-        let day = || Day { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() };
-        let regressions = [Regression::default(), Regression::default()];
-        Self { regressions, days: [day(), day()], trust: Trust::of(EXPERTS) }
-    }
-}
-
-impl Day {
-    /// What the experts say together of each slot of a day, uncorrected, with its slot of the day.
-    fn mixed(&self, slots: &[usize], said: &[Vec<Three>]) -> Vec<(usize, Three)> {
-        let weights = self.aggregation.weights(&PRIOR_WEIGHTS);
-        slots.iter().zip(said).map(|(slot, said)| (*slot, mixture(&weights, said))).collect()
-    }
-
-    fn learn(&mut self, slots: &[usize], said: &[Vec<Three>], truths: &[Option<f32>]) {
-        self.conformal.learn(&self.mixed(slots, said), truths);
-        self.aggregation.learn(&PRIOR_WEIGHTS, said, truths);
+        Self {
+            regressions: [Regression::default(), Regression::default()],
+            aggregation: Aggregation::of(EXPERTS),
+            conformal: [Conformal::default(), Conformal::default()],
+            trust: Trust::of(EXPERTS),
+        }
     }
 }
 
@@ -69,28 +53,30 @@ impl Bank {
         Some(issue)
     }
 
+    /// What the experts that are awake say together of each slot of an issue, uncorrected, with its slot of the
+    /// day.
+    fn mixed(&self, issue: &Issue) -> Vec<(usize, Three)> {
+        let weights = self.aggregation.weights(&PRIOR_WEIGHTS);
+        issue.slots.iter().zip(issue.awake()).map(|(slot, said)| (*slot, mixture(&weights, &said))).collect()
+    }
+
     /// The corrected quantiles of each slot of an issue, over the level.
     pub(super) fn say(&self, issue: &Issue) -> Vec<Three> {
-        let awake = issue.awake();
-        let days = issue.slots.chunks(SLOTS_PER_DAY).zip(awake.chunks(SLOTS_PER_DAY));
-        self.days
-            .iter()
-            .zip(days)
-            .flat_map(|(day, (slots, said))| {
-                let mixed = day.mixed(slots, said);
-                mixed.into_iter().map(|(slot, mixed)| day.conformal.correct(slot, &mixed))
-            })
+        let mixed = self.mixed(issue);
+        let days = mixed.chunks(SLOTS_PER_DAY).zip(&self.conformal);
+        days.flat_map(|(mixed, conformal)| mixed.iter().map(|(slot, mixed)| conformal.correct(*slot, mixed)))
             .collect()
     }
 
-    /// Learns what was right of the second day of an issue.
+    /// Learns from the second day of an issue how wide the band must be.
     pub(super) fn learn_second_day(&mut self, issue: &Issue, truths: &[Option<f32>]) {
-        self.days[1].learn(&issue.slots[SLOTS_PER_DAY..], &issue.awake()[SLOTS_PER_DAY..], truths);
+        let mixed = self.mixed(issue);
+        self.conformal[1].learn(&mixed[SLOTS_PER_DAY..], truths);
     }
 
     /// Learns from the first day of an issue who has lost his skill.
     pub(super) fn judge(&mut self, issue: &Issue, truths: &[Option<f32>], has_model: bool) {
-        let mixed = self.days[0].mixed(&issue.slots, &issue.awake()[..SLOTS_PER_DAY]);
+        let mixed = self.mixed(issue);
         let known = || truths.iter().enumerate().filter_map(|(lead, truth)| Some((lead, (*truth)?)));
         let loss = |said: &dyn Fn(usize) -> Three| -> f64 {
             known().map(|(lead, truth)| f64::from(pinball(&said(lead), truth))).sum()
@@ -104,6 +90,11 @@ impl Bank {
         });
     }
 
+    /// Whether the fleet's model is believed; else the site's profiles stand in for it.
+    pub(super) fn believes_model(&self) -> bool {
+        self.trust.believes_model()
+    }
+
     /// Whether others would be asked now than were at this issue.
     pub(super) fn asks_otherwise(&self, issue: &Issue) -> bool {
         issue.believed != self.trust.believes_model() || issue.asleep != self.trust.asleep(PROFILE_PLACES)
@@ -111,7 +102,9 @@ impl Bank {
 
     /// Learns from the first day of an issue how to forecast.
     pub(super) fn learn_first_day(&mut self, issue: &Issue, truths: &[Option<f32>]) {
-        self.days[0].learn(&issue.slots[..SLOTS_PER_DAY], &issue.awake()[..SLOTS_PER_DAY], truths);
+        let mixed = self.mixed(issue);
+        self.conformal[0].learn(&mixed[..SLOTS_PER_DAY], truths);
+        self.aggregation.learn(&PRIOR_WEIGHTS, &issue.awake()[..SLOTS_PER_DAY], truths);
         for (place, regression) in self.regressions.iter_mut().enumerate() {
             regression.learn(&issue.samples(place, truths), &LEARNING[place]);
         }
@@ -119,7 +112,7 @@ impl Bank {
 
     /// Weights of the experts on the first day, for each quantile; those left out have none.
     pub(super) fn weights(&self) -> Vec<[f64; 3]> {
-        let mut weights = self.days[0].aggregation.weights(&PRIOR_WEIGHTS);
+        let mut weights = self.aggregation.weights(&PRIOR_WEIGHTS);
         let asleep = self.trust.asleep(PROFILE_PLACES);
         for quantile in 0..3 {
             for (weight, asleep) in weights.iter_mut().zip(&asleep) {
@@ -136,7 +129,8 @@ impl Bank {
     /// Whether this holds numbers only and has the right size.
     pub(super) fn is_sound(&self) -> bool {
         self.regressions.iter().all(Regression::is_sound)
-            && self.days.iter().all(|day| day.aggregation.is_sound(EXPERTS) && day.conformal.is_sound())
+            && self.aggregation.is_sound(EXPERTS)
+            && self.conformal.iter().all(Conformal::is_sound)
             && self.trust.is_sound(EXPERTS)
     }
 }

@@ -41,7 +41,7 @@ pub const ISSUES: usize = 2;
 /// Slots from one time of the day to the next.
 const SPACING: usize = SLOTS_PER_DAY / ISSUES;
 
-/// What was learnt of a site. Bounded: 225 kB for each of [`ISSUES`].
+/// What was learnt of a site. Bounded: 226 kB for each of [`ISSUES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adaptation {
@@ -109,7 +109,11 @@ impl AdaptiveForecaster {
     /// The experts with their weights for the median, for issues of the local slot of the day `slot`.
     pub fn weights(&self, slot: usize) -> Vec<(&'static str, f64)> {
         let bank = &self.state.banks[(slot / SPACING).min(ISSUES - 1)];
-        experts::names().into_iter().zip(bank.weights()).map(|(name, weight)| (name, weight[1])).collect()
+        let mut names = experts::names();
+        if !bank.believes_model() {
+            names[experts::MODEL] = "profiles in place of the model";
+        }
+        names.into_iter().zip(bank.weights()).map(|(name, weight)| (name, weight[1])).collect()
     }
 
     /// The forecast, and the name of the method that made it: [`NAME`], or that of the baseline that stands

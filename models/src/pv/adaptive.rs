@@ -30,7 +30,7 @@ pub const ISSUES: usize = 4;
 /// Slots from one time of the day to the next.
 const SPACING: usize = SLOTS_PER_DAY / ISSUES;
 
-/// What was learnt of the sun of a site. Bounded: 2 kB for each of [`ISSUES`].
+/// What was learnt of the sun of a site. Bounded: 1.5 kB for each of [`ISSUES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PvAdaptation {
@@ -41,48 +41,39 @@ pub struct PvAdaptation {
     daylight: Daylight,
 }
 
-/// What was learnt from the issues of one time of the day: of the first and the second day of the horizon.
+/// What was learnt from the issues of one time of the day.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bank {
-    days: [Day; HORIZON / SLOTS_PER_DAY],
-}
-
-/// Whom to believe on a day of the horizon, and how wide its band must be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Day {
+    /// Whom to believe: learnt from the first day of the horizon, used for both.
     aggregation: Aggregation,
-    conformal: Conformal,
+    /// How wide the band must be on the first and on the second day.
+    conformal: [Conformal; HORIZON / SLOTS_PER_DAY],
 }
 
-impl Day {
+impl Bank {
     fn new() -> Self {
-        Self { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() }
+        let conformal = [Conformal::default(), Conformal::default()];
+        Self { aggregation: Aggregation::of(EXPERTS), conformal }
     }
 
     fn is_sound(&self) -> bool {
-        self.aggregation.is_sound(EXPERTS) && self.conformal.is_sound()
+        self.aggregation.is_sound(EXPERTS) && self.conformal.iter().all(Conformal::is_sound)
     }
 
-    /// What the experts say together of each slot of a day, uncorrected, with its slot of the day.
-    fn mixed(&self, slots: &[usize], said: &[Vec<Three>]) -> Vec<(usize, Three)> {
+    /// What the experts say together of each slot, uncorrected, with its slot of the day.
+    fn mixed(&self, asked: &Asked) -> Vec<(usize, Three)> {
         let weights = self.aggregation.weights(&PRIOR_WEIGHTS);
-        slots.iter().zip(said).map(|(slot, said)| (*slot, mixture(&weights, said))).collect()
-    }
-
-    fn learn(&mut self, slots: &[usize], said: &[Vec<Three>], truths: &[Option<f32>]) {
-        self.conformal.learn(&self.mixed(slots, said), truths);
-        self.aggregation.learn(&PRIOR_WEIGHTS, said, truths);
+        let said = asked.slots.iter().zip(&asked.issue.said);
+        said.map(|(slot, said)| (*slot, mixture(&weights, said))).collect()
     }
 }
 
 impl Default for PvAdaptation {
     fn default() -> Self {
-        let bank = || Bank { days: [Day::new(), Day::new()] };
         Self {
             learnt_until: None,
-            banks: (0..ISSUES).map(|_| bank()).collect(),
+            banks: (0..ISSUES).map(|_| Bank::new()).collect(),
             skill: Skill::default(),
             daylight: Daylight::default(),
         }
@@ -93,7 +84,7 @@ impl PvAdaptation {
     /// Checks what a file said before it is used.
     pub fn checked(self) -> Result<Self, UnsoundAdaptation> {
         let sound = self.banks.len() == ISSUES && self.skill.is_sound() && self.daylight.is_sound();
-        let banks = self.banks.iter().flat_map(|bank| &bank.days).all(Day::is_sound);
+        let banks = self.banks.iter().all(Bank::is_sound);
         if sound && banks { Ok(self) } else { Err(UnsoundAdaptation) }
     }
 
@@ -141,7 +132,7 @@ impl AdaptivePv {
 
     /// The experts with their weights for the median, for issues of the local slot of the day `slot`.
     pub fn weights(&self, slot: usize) -> Vec<(&'static str, f64)> {
-        let weights = self.bank(slot).days[0].aggregation.weights(&PRIOR_WEIGHTS);
+        let weights = self.bank(slot).aggregation.weights(&PRIOR_WEIGHTS);
         NAMES.into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
     }
 
@@ -200,23 +191,22 @@ impl AdaptivePv {
         };
         let earlier = self.ask(history, weather, day.plus(-DAY), zone, HORIZON);
         let asked = self.ask(history, weather, day, zone, SLOTS_PER_DAY);
-        let [first_day, second_day] = &mut self.state.banks[place].days;
+        let bank = &mut self.state.banks[place];
         if let Some(earlier) = earlier {
-            let truths = truths(&earlier, SLOTS_PER_DAY);
-            let Asked { issue, slots } = earlier;
-            second_day.learn(&slots[SLOTS_PER_DAY..], &issue.said[SLOTS_PER_DAY..], &truths);
+            let mixed = bank.mixed(&earlier);
+            bank.conformal[1].learn(&mixed[SLOTS_PER_DAY..], &truths(&earlier, SLOTS_PER_DAY));
         }
         let Some(asked) = asked else { return };
-        let truths = truths(&asked, 0);
-        let Asked { issue, slots } = asked;
-        let compared: Vec<(Three, Three)> = first_day
-            .mixed(&slots, &issue.said)
-            .into_iter()
-            .zip(&issue.said)
-            .map(|((slot, mixed), said)| (first_day.conformal.correct(slot, &mixed), said[PERSISTENCE]))
+        let (mixed, truths) = (bank.mixed(&asked), truths(&asked, 0));
+        let said = &asked.issue.said;
+        let compared: Vec<(Three, Three)> = mixed
+            .iter()
+            .zip(said)
+            .map(|((slot, mixed), said)| (bank.conformal[0].correct(*slot, mixed), said[PERSISTENCE]))
             .collect();
         self.state.skill.learn(&compared, &truths);
-        first_day.learn(&slots, &issue.said, &truths);
+        bank.conformal[0].learn(&mixed, &truths);
+        bank.aggregation.learn(&PRIOR_WEIGHTS, said, &truths);
     }
 
     /// Asks the experts of the first slots of an issue; `None` where nothing is known of the sun yet.
@@ -244,19 +234,16 @@ impl AdaptivePv {
         issued: Slot,
         zone: &Zone,
     ) -> Result<Forecast, ForecastError> {
-        let Some(Asked { issue, slots }) = self.ask(history, weather, issued, zone, HORIZON) else {
+        let Some(asked) = self.ask(history, weather, issued, zone, HORIZON) else {
             return self.likely(history, issued).forecast(history, issued, zone);
         };
         let bank = self.bank(slot_of_day(issued, zone));
         let mut quantiles = [const { Vec::new() }; 3];
-        for (place, day) in bank.days.iter().enumerate() {
-            let leads = place * SLOTS_PER_DAY..(place + 1) * SLOTS_PER_DAY;
-            let mixed = day.mixed(&slots[leads.clone()], &issue.said[leads.clone()]);
-            for (lead, (slot, mixed)) in leads.zip(mixed) {
-                let three = if issue.daylight[lead] { day.conformal.correct(slot, &mixed) } else { mixed };
-                for (into, part) in quantiles.iter_mut().zip(three) {
-                    into.push((f64::from(part) * issue.most) as f32);
-                }
+        for (lead, (slot, mixed)) in bank.mixed(&asked).into_iter().enumerate() {
+            let conformal = &bank.conformal[lead / SLOTS_PER_DAY];
+            let three = if asked.issue.daylight[lead] { conformal.correct(slot, &mixed) } else { mixed };
+            for (into, part) in quantiles.iter_mut().zip(three) {
+                into.push((f64::from(part) * asked.issue.most) as f32);
             }
         }
         Forecast::checked(NAME, issued, quantiles)
