@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregation::{Aggregation, Three, mixture, pinball};
 use super::conformal::Conformal;
-use super::experts::{EXPERTS, Issue, LEARNING, PRIOR_WEIGHTS, PROFILE_PLACES};
+use super::experts::{EXPERTS, Issue, LEARNING, PROFILE_PLACES, prior_weights};
 use super::regression::Regression;
 use super::trust::{Losses, Trust};
 use crate::history::SlotHistory;
@@ -53,10 +53,15 @@ impl Bank {
         Some(issue)
     }
 
+    /// Weights of the experts before what they were worth is known.
+    fn prior(&self) -> [f64; EXPERTS] {
+        prior_weights(self.regressions[0].issues())
+    }
+
     /// What the experts that are awake say together of each slot of an issue, uncorrected, with its slot of the
     /// day.
     fn mixed(&self, issue: &Issue) -> Vec<(usize, Three)> {
-        let weights = self.aggregation.weights(&PRIOR_WEIGHTS);
+        let weights = self.aggregation.weights(&self.prior());
         issue.slots.iter().zip(issue.awake()).map(|(slot, said)| (*slot, mixture(&weights, &said))).collect()
     }
 
@@ -104,7 +109,8 @@ impl Bank {
     pub(super) fn learn_first_day(&mut self, issue: &Issue, truths: &[Option<f32>]) {
         let mixed = self.mixed(issue);
         self.conformal[0].learn(&mixed[..SLOTS_PER_DAY], truths);
-        self.aggregation.learn(&PRIOR_WEIGHTS, &issue.awake()[..SLOTS_PER_DAY], truths);
+        let prior = self.prior();
+        self.aggregation.learn(&prior, &issue.awake()[..SLOTS_PER_DAY], truths);
         for (place, regression) in self.regressions.iter_mut().enumerate() {
             regression.learn(&issue.samples(place, truths), &LEARNING[place]);
         }
@@ -112,7 +118,7 @@ impl Bank {
 
     /// Weights of the experts on the first day, for each quantile; those left out have none.
     pub(super) fn weights(&self) -> Vec<[f64; 3]> {
-        let mut weights = self.aggregation.weights(&PRIOR_WEIGHTS);
+        let mut weights = self.aggregation.weights(&self.prior());
         let asleep = self.trust.asleep(PROFILE_PLACES);
         for quantile in 0..3 {
             for (weight, asleep) in weights.iter_mut().zip(&asleep) {

@@ -19,8 +19,19 @@ pub(super) const MODEL: usize = 0;
 /// Places of the profiles.
 pub(super) const PROFILE_PLACES: core::ops::Range<usize> = EXPERTS - PROFILES..EXPERTS;
 
-/// Weight of each before anything was learnt: most for those that know the most.
-pub(super) const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.2, 0.3, 0.3, 0.04, 0.04, 0.04, 0.04, 0.02, 0.02];
+/// Weight of each before anything was learnt, on a site that has been lived in for [`GROWN`] issues: most for
+/// those that know the most.
+const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.19, 0.29, 0.28, 0.04, 0.04, 0.04, 0.03, 0.02, 0.02, 0.05];
+/// The same at its first issue. The regressions repeat the fleet's model then, which may know other homes only.
+const YOUNG_WEIGHTS: [f64; EXPERTS] = [0.2, 0.15, 0.15, 0.02, 0.02, 0.02, 0.02, 0.01, 0.01, 0.4];
+/// Issues after which a site is no longer young.
+const GROWN: f64 = 14.0;
+
+/// Weight of each expert before what it was worth is known, after so many issues.
+pub(super) fn prior_weights(issues: u32) -> [f64; EXPERTS] {
+    let grown = (f64::from(issues) / GROWN).min(1.0);
+    core::array::from_fn(|expert| YOUNG_WEIGHTS[expert] * (1.0 - grown) + PRIOR_WEIGHTS[expert] * grown)
+}
 
 /// The regression on the inputs as they are forgets half in five weeks; that on the square roots of what
 /// is a power, which spreads the small ones, in twenty.
@@ -40,7 +51,8 @@ const POWERS: [core::ops::Range<usize>; 2] = [1..9, 10..16];
 
 /// Names of the experts, in their order.
 pub(super) fn names() -> [&'static str; EXPERTS] {
-    let mut names = ["fleet model", "site, as it is", "site, roots", "", "", "", "", "", ""];
+    let mut names = [""; EXPERTS];
+    names[..3].copy_from_slice(&["fleet model", "site, as it is", "site, roots"]);
     names[3..].copy_from_slice(&PROFILE_NAMES);
     names
 }
