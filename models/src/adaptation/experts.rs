@@ -23,7 +23,7 @@ pub(super) const PROFILE_PLACES: core::ops::Range<usize> = EXPERTS - PROFILES..E
 /// those that know the most.
 const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.19, 0.29, 0.28, 0.04, 0.04, 0.04, 0.03, 0.02, 0.02, 0.05];
 /// The same at its first issue. The regressions repeat the fleet's model then, which may know other homes only.
-const YOUNG_WEIGHTS: [f64; EXPERTS] = [0.2, 0.15, 0.15, 0.02, 0.02, 0.02, 0.02, 0.01, 0.01, 0.4];
+const YOUNG_WEIGHTS: [f64; EXPERTS] = [0.16, 0.13, 0.13, 0.02, 0.02, 0.02, 0.02, 0.01, 0.01, 0.48];
 /// Issues after which a site is no longer young.
 const GROWN: f64 = 14.0;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Share of the losses that is kept with every issue: half is forgotten in two days of one issue each.
 const KEPT: f64 = 0.7;
 /// Loss over that of the best profile from which on an expert is left out.
-const MARGIN: f64 = 1.4;
+const MARGIN: f64 = 1.2;
 /// The same while the whole forecast loses more than the best profile by [`BEHIND`].
 const STRICT: f64 = 1.0;
 /// Loss of the whole forecast over that of the best profile from which on it is behind.
@@ -96,15 +96,15 @@ mod tests {
         let mut trust = Trust::of(3);
         assert_eq!(trust.asleep(1..3), [false; 3], "nobody is judged before anything was measured");
         for _ in 0..40 {
-            trust.learn(&losses([0.8, 1.0, 1.2], 0.8, 0.9));
+            trust.learn(&losses([0.8, 1.0, 1.15], 0.8, 0.9));
         }
         assert_eq!(trust.asleep(1..3), [false; 3]);
         assert!(trust.believes_model());
-        trust.learn(&losses([9.0, 1.0, 1.2], 3.0, 9.0));
+        trust.learn(&losses([9.0, 1.0, 1.15], 3.0, 9.0));
         assert_eq!(trust.asleep(1..3), [true, false, true], "the whole is behind: only the best is left");
         assert!(!trust.believes_model());
         for _ in 0..12 {
-            trust.learn(&losses([0.8, 1.0, 1.2], 0.8, 0.9));
+            trust.learn(&losses([0.8, 1.0, 1.15], 0.8, 0.9));
         }
         assert_eq!(trust.asleep(1..3), [false; 3]);
         assert!(trust.believes_model());
