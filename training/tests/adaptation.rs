@@ -200,6 +200,8 @@ fn a_model_that_went_bad_is_dropped_in_three_days_and_taken_back_when_it_recover
             "{what}: {at_once:.3} of the loss without a model on days 40 to 43, {soon:.3} to 50, {later:.3} after"
         );
         assert!(soon < 1.1 && later < 1.05, "{what}: {soon}, {later}");
+        // What cannot be is not believed for a day.
+        assert!(what == "constant" || at_once < 1.1, "{what}: {at_once}");
     }
 }
 
@@ -228,12 +230,11 @@ fn habits_that_change_at_once_are_followed() {
             println!(
                 "{what}, days {span:?}: {ours:.2} W, persistence {persistence:.2} W, without the change {before:.2} W"
             );
-            let most = if span.start < 54 { 1.1 } else { 0.95 };
+            let most = if span.start < 47 { 1.1 } else { 0.97 };
             assert!(ours < most * persistence, "{what}, {span:?}: {ours} W, persistence {persistence} W");
-            assert!(
-                span.start < 54 || ours < 1.1 * before,
-                "{what}, {span:?}: {ours} W, {before} W without the change"
-            );
+            // What the last four weeks were like is an input: it takes as long until nothing is left of it.
+            let settled = span.start < 70 || ours < 1.15 * before;
+            assert!(settled, "{what}, {span:?}: {ours} W, {before} W without the change");
         }
     }
 }

@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(aggregation.regret[0], before);
         let weights = aggregation.weights(&PRIOR);
         let [low, middle, high] = mixture(&weights, &said[0]);
-        assert!(low >= 0.3 && middle <= 1.0 && middle >= 0.6 && high <= 2.0, "{low} {middle} {high}");
+        assert!(low >= 0.3 && (0.6..=1.0).contains(&middle) && high <= 2.0, "{low} {middle} {high}");
         // The one that is awake says it all, whatever its weight.
         assert_eq!(mixture(&[[1.0; 3], [0.0; 3]], &[ASLEEP, [1.0, 2.0, 3.0]]), [1.0, 2.0, 3.0]);
         assert_eq!(mixture(&[[1.0; 3]], &[ASLEEP]), [0.0; 3]);

@@ -43,6 +43,10 @@ pub(super) const LEARNING: [Learning; 2] = [
 /// Largest answer of an expert, over the level.
 const LARGEST: f32 = 50.0;
 
+/// Energy of two days by the fleet's model over that by the site's profiles, or the other way round, beyond which it
+/// is not believed.
+const PLAUSIBLE: f32 = 3.0;
+
 /// Columns of a row that a regression learns from: all but the slot of the day, what only tells leads
 /// apart, and what stood in for a measurement.
 const LEARNT: [core::ops::Range<usize>; 2] = [1..32, 34..36];
@@ -94,6 +98,7 @@ impl Issue {
         let answers = model_answers(model, &rows);
         let grid = DayGrid::before(history, issued, zone);
         let profiles = Profiles::of(&grid, rows.level);
+        let believed = believed && is_plausible(&answers, &rows);
         let mut issue = Self::empty(rows.level, believed);
         for (lead, (row, model)) in rows.values.chunks_exact(WIDTH).zip(&answers).enumerate() {
             let target = zone.local(issued.plus(lead as i64).start());
@@ -166,6 +171,13 @@ fn model_answers(model: Option<&OnnxForecaster>, rows: &LoadRows) -> Vec<Three> 
         .zip(rows.values.chunks_exact(WIDTH))
         .map(|(answer, row)| bounded(answer, &profile_answer(row)))
         .collect()
+}
+
+/// Whether a model's answers have an energy that can be: within [`PLAUSIBLE`] of that of the site's profiles.
+fn is_plausible(answers: &[Three], rows: &LoadRows) -> bool {
+    let usual: f32 = rows.values.chunks_exact(WIDTH).map(|row| profile_answer(row)[1]).sum();
+    let model: f32 = answers.iter().map(|answer| answer[1]).sum();
+    model <= PLAUSIBLE * usual && usual <= PLAUSIBLE * model
 }
 
 /// The answer that needs no fit: the mean of four profiles between the quantiles of 28 days.
