@@ -9,6 +9,7 @@ pub mod bundle;
 #[cfg(feature = "candidates")]
 pub mod candidates;
 pub mod feature_table;
+pub mod flat_mean;
 pub mod gate;
 pub mod load_fit;
 pub mod onnx_file;

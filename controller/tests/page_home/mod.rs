@@ -173,8 +173,9 @@ impl Home {
         let outlook = plan(&self.settings, &input).expect("the forecasts describe days");
         self.image.plan = Some(outlook.plan.clone());
         let load = demand(1.0);
-        self.view.forecasts =
-            Some(Arc::new(Forecasts { load, sun, load_by: "adaptive".into(), skill: Some(0.23), outlook }));
+        let (skill, sun_skill) = (Some(0.23), Some(0.17));
+        let forecasts = Forecasts { load, sun, load_by: "adaptive".into(), skill, sun_skill, outlook };
+        self.view.forecasts = Some(Arc::new(forecasts));
     }
 
     /// One cycle a second, all devices answering.

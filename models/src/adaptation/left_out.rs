@@ -1,7 +1,7 @@
 //! What a forecast leaves out, so that an ablation can tell what each part is worth through the very code of
 //! a hub. A hub leaves nothing out.
 
-use super::experts::{EXPERTS, PRIOR_WEIGHTS, names};
+use super::experts::{EXPERTS, names, prior_weights};
 use crate::load_features::{COLUMNS, WIDTH};
 
 /// Parts that are left out; none by default.
@@ -24,19 +24,20 @@ pub fn expert_names() -> [&'static str; EXPERTS] {
 }
 
 impl LeftOut {
-    /// The weights before anything was learnt.
-    pub(super) fn prior_weights(&self) -> [f64; EXPERTS] {
+    /// The weights before what the experts are worth is known, after so many issues.
+    pub(super) fn prior_weights(&self, issues: u32) -> [f64; EXPERTS] {
+        let usual = prior_weights(issues);
         if self.experts.is_empty() && !self.weighing {
-            return PRIOR_WEIGHTS;
+            return usual;
         }
-        let mut weights = if self.weighing { [1.0; EXPERTS] } else { PRIOR_WEIGHTS };
+        let mut weights = if self.weighing { [1.0; EXPERTS] } else { usual };
         for (weight, name) in weights.iter_mut().zip(names()) {
             if self.experts.iter().any(|out| out == name) {
                 *weight = 0.0;
             }
         }
         let sum: f64 = weights.iter().sum();
-        if sum > 0.0 { weights.map(|weight| weight / sum) } else { PRIOR_WEIGHTS }
+        if sum > 0.0 { weights.map(|weight| weight / sum) } else { usual }
     }
 
     /// A row of features as the site's own regressions read it.
@@ -56,12 +57,12 @@ mod tests {
     #[test]
     fn what_is_left_out_weighs_nothing_whatever_was_learnt() {
         let all = LeftOut::default();
-        assert_eq!(all.prior_weights(), PRIOR_WEIGHTS);
+        assert_eq!(all.prior_weights(20), prior_weights(20));
         let left = LeftOut { experts: vec![names()[1].into(), names()[3].into()], ..LeftOut::default() };
         let alone = LeftOut { experts: names()[1..].iter().map(|name| (*name).into()).collect(), ..all };
         let said = vec![vec![[0.5, 1.0, 1.5]; EXPERTS]; 3];
         for (left_out, gone) in [(left, vec![1, 3]), (alone, (1..EXPERTS).collect())] {
-            let prior = left_out.prior_weights();
+            let prior = left_out.prior_weights(20);
             let mut aggregation = Aggregation::of(EXPERTS);
             for truth in [0.3, 0.9, 2.0] {
                 aggregation.learn(&prior, &said, &[Some(truth); 3]);
@@ -74,7 +75,7 @@ mod tests {
                 assert!((sum - 1.0).abs() < 1e-9, "{weights:?}");
             }
         }
-        let uniform = LeftOut { weighing: true, ..LeftOut::default() }.prior_weights();
+        let uniform = LeftOut { weighing: true, ..LeftOut::default() }.prior_weights(20);
         assert!(uniform.iter().all(|weight| *weight == uniform[0]));
     }
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+#[allow(clippy::wildcard_imports, reason = "tract's macros want what is in there")]
 use tract_onnx::tract_core::internal::*;
 
 use super::form::OUTPUT;

@@ -13,6 +13,7 @@ use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
 use super::days::midnight;
 use super::{BacktestError, Options, Step};
+use crate::flat_mean::FlatMean;
 use crate::parallel;
 use crate::scores::Outcome;
 use crate::series::{Series, SlotSeries};
@@ -93,6 +94,8 @@ pub struct SiteRun {
     pub site: String,
     /// By method, the steps that are scored: the hub, its peer, the baselines.
     pub outcomes: Vec<Vec<Outcome>>,
+    /// The same for the second day of the horizon.
+    pub second_day: Vec<Vec<Outcome>>,
     /// The steps of the forecast of the hub.
     pub steps: Vec<Step>,
 }
@@ -123,7 +126,8 @@ pub(super) fn live<H: Hub>(
             hub.learn(&history, next, site.zone);
         }
         let methods: [&dyn Forecaster; 2] = [&hub, peer];
-        run.day(site, day, &history, methods.into_iter().chain(baselines()))?;
+        let flat: &dyn Forecaster = &FlatMean;
+        run.day(site, day, &history, methods.into_iter().chain(baselines()).chain([flat]))?;
         progress.inc(1);
     }
     Ok(run)
@@ -147,11 +151,12 @@ impl SiteRun {
         history: &SlotHistory,
         methods: impl Iterator<Item = &'m dyn Forecaster>,
     ) -> Result<(), BacktestError> {
-        let (start, end) = (midnight(site.zone, day), midnight(site.zone, day + 1));
+        let [start, end, second_end] = [day, day + 1, day + 2].map(|day| midnight(site.zone, day));
         let issued = Slot::of(start);
         for (place, method) in methods.enumerate() {
             if self.outcomes.len() <= place {
                 self.outcomes.push(Vec::new());
+                self.second_day.push(Vec::new());
             }
             let forecast = match method.forecast(history, issued, site.zone) {
                 Ok(forecast) => forecast,
@@ -163,6 +168,7 @@ impl SiteRun {
                 }
             };
             self.steps_of(site, place, day, start..end, &forecast);
+            self.second_day_of(site, place, day + 1, end..second_end, &forecast);
         }
         Ok(())
     }
@@ -190,6 +196,30 @@ impl SiteRun {
                 self.steps.push(Step { site, issued, time, forecast: said });
             }
             time += step;
+        }
+    }
+
+    /// Scores the second day of a forecast, where that is among the days that are scored.
+    fn second_day_of(
+        &mut self,
+        site: &Tested<'_>,
+        method: usize,
+        day: i64,
+        span: std::ops::Range<i64>,
+        forecast: &Forecast,
+    ) {
+        if !site.days.contains(&day) {
+            return;
+        }
+        let step = site.series.step;
+        let first = span.start + (site.series.first - span.start).rem_euclid(step);
+        for time in (first..span.end).step_by(step as usize) {
+            // Where a clock is set back the horizon ends before the day.
+            let Some(said) = of_step(forecast, time, step) else { break };
+            if let Some(truth) = site.series.at(time) {
+                let (quantiles, mean) = (said.quantiles, said.mean);
+                self.second_day[method].push(Outcome { day, truth, quantiles, mean });
+            }
         }
     }
 }

@@ -17,9 +17,10 @@ use sunkeep_models::pv::PvForecaster;
 use sunkeep_models::pv::adaptive::{self as pv, AdaptivePv, PvAdaptation};
 use sunkeep_models::time::{Slot, Zone};
 
+use crate::flat_mean::FlatMean;
 use crate::load_fit::LEAST_ROWS;
 use crate::prior::{PARTS, PriorError, fit_prior};
-use crate::scores::{Score, mean_score, score};
+use crate::scores::{Outcome, Score, mean_score, score};
 use crate::series::Series;
 use crate::steps::StepForecast;
 use crate::table::{SlotRows, Table, rows_before, table};
@@ -61,8 +62,10 @@ pub struct MethodScore {
     pub set: String,
     /// Name of the method.
     pub method: String,
-    /// Mean over the sites.
+    /// Mean over the sites, of the first day of each forecast.
     pub score: Score,
+    /// The same of the second day, the slots from 48 to 95 of the horizon.
+    pub second_day: Option<Score>,
 }
 
 /// What a backtest found.
@@ -292,7 +295,7 @@ pub fn forecast_days(sets: &[Set], site: usize, method: &dyn Forecaster) -> Resu
 }
 
 fn methods(first: [&'static str; 2]) -> Vec<&'static str> {
-    first.into_iter().chain(baselines().map(Forecaster::name)).collect()
+    first.into_iter().chain(baselines().map(Forecaster::name)).chain([FlatMean.name()]).collect()
 }
 
 /// The scores of the methods, in the mean over the sites of each set.
@@ -300,13 +303,15 @@ pub fn summed_up(sets: &[Set], methods: &[&str], runs: Vec<SiteRun>) -> Backtest
     let mut scores = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         for (method, name) in methods.iter().enumerate() {
-            let of_sites: Vec<Score> = runs
-                .iter()
-                .filter(|run| run.set == place)
-                .filter_map(|run| score(run.outcomes.get(method)?))
-                .collect();
-            if let Some(score) = mean_score(&of_sites) {
-                scores.push(MethodScore { set: set.name.clone(), method: (*name).into(), score });
+            let mean_of = |outcomes: fn(&SiteRun) -> &Vec<Vec<Outcome>>| {
+                let of_set = runs.iter().filter(|run| run.set == place);
+                let of_sites: Vec<Score> =
+                    of_set.filter_map(|run| score(outcomes(run).get(method)?)).collect();
+                mean_score(&of_sites)
+            };
+            if let Some(score) = mean_of(|run| &run.outcomes) {
+                let second_day = mean_of(|run| &run.second_day);
+                scores.push(MethodScore { set: set.name.clone(), method: (*name).into(), score, second_day });
             }
         }
     }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sunkeep_models::contract::ModelScore;
 use sunkeep_models::time::Zone;
 use sunkeep_training::backtest::{MethodScore, Set};
+use sunkeep_training::scores::Score;
 use sunkeep_training::series_file::read_column;
 
 /// Reads files of series, with one zone for each or one for all.
@@ -49,14 +50,15 @@ pub(crate) fn progress() -> ProgressBar {
 pub(crate) fn print_scores(progress: &ProgressBar, scores: &[MethodScore]) {
     progress.suspend(|| {
         println!(
-            "{:20} {:18} {:>7} {:>8} {:>9} {:>7}",
+            "{:20} {:18} {:>7} {:>8} {:>9} {:>7}   second day:",
             "set", "method", "nMAE", "pinball", "coverage", "daily"
         );
-        for MethodScore { set, method, score } in scores {
-            println!(
-                "{set:20} {method:18} {:7.4} {:8.4} {:9.3} {:7.4}",
-                score.nmae, score.pinball, score.coverage, score.daily
-            );
+        for MethodScore { set, method, score, second_day } in scores {
+            let row = |score: &Score| {
+                format!("{:7.4} {:8.4} {:9.3} {:7.4}", score.nmae, score.pinball, score.coverage, score.daily)
+            };
+            let second = second_day.as_ref().map(row).unwrap_or_default();
+            println!("{set:20} {method:18} {}  {second}", row(score));
         }
     });
 }
