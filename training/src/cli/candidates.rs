@@ -28,17 +28,23 @@ impl Candidates {
         let progress = progress();
         let rows = compare(&sets, &progress)?;
         progress.finish_and_clear();
-        println!("| set | candidate | nMAE | pinball | coverage | daily | bytes | fit, s |");
+        // Seconds are those of the fits of all parts, and the same in each set.
+        println!("| set | candidate | nMAE | pinball | coverage | daily | bytes | fits, s |");
         println!("|---|---|---|---|---|---|---|---|");
-        for (place, set) in sets.iter().enumerate() {
+        for set in &sets {
             for row in &rows {
                 let Some(score) = row.scores.iter().find(|score| score.set == set.name) else { continue };
                 let score = score.score;
-                let costs =
-                    if place == 0 { format!("{} | {:.1}", row.bytes, row.seconds) } else { " | ".into() };
                 println!(
-                    "| {} | {} | {:.4} | {:.4} | {:.3} | {:.4} | {costs} |",
-                    set.name, row.name, score.nmae, score.pinball, score.coverage, score.daily
+                    "| {} | {} | {:.4} | {:.4} | {:.3} | {:.4} | {} | {:.1} |",
+                    set.name,
+                    row.name,
+                    score.nmae,
+                    score.pinball,
+                    score.coverage,
+                    score.daily,
+                    row.bytes,
+                    row.seconds
                 );
             }
         }
