@@ -129,6 +129,7 @@ impl Records {
             tiers: [critical, important, convenience, None],
             total: ended.total,
             sun: ended.sun,
+            shared: ended.shared,
         });
     }
 
@@ -197,6 +198,9 @@ fn history(recovered: &Recovered) -> History {
         }
         history.total.record(point.slot, point.total);
         history.sun.record(point.slot, point.sun);
+        if let Some(shared) = point.shared {
+            history.shared.push(shared);
+        }
     }
     history
 }

@@ -174,7 +174,7 @@ fn load(load: &Load, plant: &Plant) -> Value {
     if load.name.contains("fridge") {
         table["min_off_s"] = json!(300.0);
     }
-    if matches!(plant, Plant::Recorded(_)) {
+    if matches!(plant, Plant::Recorded(home) if !home.has_one_meter()) {
         // One load a tier, and each tier has a phase of the meter.
         table["power"] = json!(format!("tier_meter/power.l{}", load.tier.index() + 1));
     }

@@ -64,6 +64,9 @@ pub struct Options {
     pub start_unix: Option<i64>,
     /// How many days; to the last row unless told.
     pub days: Option<u32>,
+    /// Whether the home has one meter for everything: then nothing is known of what each tier draws, and no
+    /// plate tells them apart.
+    pub one_meter: bool,
 }
 
 /// Why a site could not be played.
@@ -97,6 +100,7 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
     let (first, row) = (series.start_unix, series.row_seconds);
     let end = series.end_unix();
     let plant = RecordedHome::new(series, zone, options.start_unix)?;
+    let plant = if options.one_meter { plant.with_one_meter() } else { plant };
     let end = options.days.map_or(end, |days| end.min(plant.unix() + i64::from(days) * 86_400));
     let mut run = Run::new(plant, options.planner)?;
     let mut switches = Vec::new();
@@ -216,6 +220,7 @@ impl Run {
         let (image, readings) = (&mut self.image, self.plant.readings());
         let now = image.now;
         let reading = |value| Some(Reading { value, at: now });
+        let one_meter = self.plant.has_one_meter();
         let unix = self.plant.unix();
         let wall = WallTime { unix, source: TimeSource::Driven, uncertainty: Seconds::ZERO };
         image.wall = Some(wall);
@@ -225,7 +230,7 @@ impl Run {
         self.curtailed = curtailed;
         image.load = reading(readings.load_power);
         for (load, power) in image.loads.iter_mut().zip(readings.phases) {
-            load.power = reading(power);
+            load.power = if one_meter { None } else { reading(power) };
             load.supplied = load.supplied.map(|supplied| Reading { at: now, ..supplied });
         }
     }
