@@ -480,6 +480,7 @@ fn slots_counters_minutes_and_what_was_learnt_come_back() {
         tiers: [Some(slot as f32), None, Some(0.5), None],
         total: Some(1.5),
         sun: None,
+        shared: None,
     };
     for slot in 0..2000_i64 {
         recorder.slot(point(1_000_000 + slot));

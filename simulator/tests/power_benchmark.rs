@@ -135,7 +135,8 @@ fn the_plant_finds_the_references_own_figures() {
 }
 
 fn switches(series: &Series, days: u32) -> Vec<[bool; 3]> {
-    let options = Options { planner: Planner::Past, hold: true, start_unix: None, days: Some(days), one_meter: false };
+    let options =
+        Options { planner: Planner::Past, hold: true, start_unix: None, days: Some(days), one_meter: false };
     play(series.clone(), ZONE, options).expect("a run").switches
 }
 

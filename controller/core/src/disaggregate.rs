@@ -93,6 +93,9 @@ type Cells = [[Cell; SETS]; HOURS];
 impl Shared {
     /// Notes a slot. What is as late or later was written under another clock, and is forgotten.
     pub fn push(&mut self, slot: SharedSlot) {
+        if !slot.watts.is_finite() {
+            return;
+        }
         while self.slots.back().is_some_and(|last| last.slot >= slot.slot) {
             self.slots.pop_back();
         }
@@ -211,14 +214,16 @@ impl Profile {
             let variance: f64 = members(left).map(|tier| normals[tier].variance).sum();
             let mut none = 0;
             for tier in members(left) {
-                let gain =
-                    if variance > 0.0 { normals[tier].variance / variance } else { 1.0 / f64::from(left.count_ones()) };
+                let gain = if variance > 0.0 {
+                    normals[tier].variance / variance
+                } else {
+                    1.0 / f64::from(left.count_ones())
+                };
                 let best = normals[tier].mean + gain * (total - mean);
                 let wide = TENTH * (normals[tier].variance * (1.0 - gain)).max(0.0).sqrt();
                 none |= u8::from(best < 0.0) << tier;
                 let best = best.clamp(0.0, total);
-                shares[tier] =
-                    Share { low: (best - wide).max(0.0), best, high: (best + wide).min(total) };
+                shares[tier] = Share { low: (best - wide).max(0.0), best, high: (best + wide).min(total) };
             }
             if none == 0 {
                 break;

@@ -13,6 +13,7 @@ use crate::decision::Decision;
 use crate::disaggregate::{Shared, SharedSlot, TIERS, TierSet};
 use crate::image::{ProcessImage, Reading};
 use crate::settings::Settings;
+use crate::steps::is_unmetered;
 
 /// State of charge above which panels may be throttled because there is nowhere to put the energy.
 const MAYBE_FULL: f64 = 0.97;
@@ -147,11 +148,6 @@ impl Tally {
     }
 }
 
-/// Whether nobody measures what this load draws: it never had a reading, not even one that is too old.
-fn unmetered(image: &ProcessImage, load: usize) -> bool {
-    image.loads.get(load).is_none_or(|readings| readings.power.is_none())
-}
-
 fn tier_of(settings: &Settings, load: usize) -> usize {
     settings.loads[load].tier.place().min(TIERS - 1)
 }
@@ -159,21 +155,21 @@ fn tier_of(settings: &Settings, load: usize) -> usize {
 /// Whether a total is shared out to a tier.
 fn blind(settings: &Settings, image: &ProcessImage, tier: usize) -> bool {
     image.load.is_some()
-        && (0..settings.loads.len())
-            .any(|load| tier_of(settings, load) == tier && unmetered(image, load))
+        && (0..settings.loads.len()).any(|load| tier_of(settings, load) == tier && is_unmetered(image, load))
 }
 
 /// What the loads without a meter take together in each tier, W.
 fn plates(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [f64; TIERS] {
     let mut plates = [0.0; TIERS];
-    for load in (0..settings.loads.len()).filter(|load| unmetered(image, *load)) {
+    for load in (0..settings.loads.len()).filter(|load| is_unmetered(image, *load)) {
         plates[tier_of(settings, load)] += takes(settings, decision, load);
     }
     plates
 }
 
-fn takes(settings: &Settings, _decision: &Decision, load: usize) -> f64 {
-    settings.loads[load].nominal.0
+/// What a load takes while on, where nothing measures it, W.
+fn takes(settings: &Settings, decision: &Decision, load: usize) -> f64 {
+    decision.loads[load].draws.map_or(settings.loads[load].nominal, |draw| draw.best).0
 }
 
 /// What this cycle tells of demand. Where a total is measured, what it holds beside the loads that are known
@@ -194,14 +190,13 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Dem
         shed |= !on;
         let _ = load;
         let estimate = if on { takes(settings, decision, number) } else { 0.0 };
-        let watts = if unmetered(image, number) && image.load.is_some() {
+        let watts = if is_unmetered(image, number) && image.load.is_some() {
             any_blind = true;
             *if on { &mut some_on[tier] } else { &mut some_off[tier] } = true;
             partly[tier] += estimate;
             0.0
         } else {
-            let watts =
-                fresh(readings.and_then(|readings| readings.power)).unwrap_or(estimate);
+            let watts = fresh(readings.and_then(|readings| readings.power)).unwrap_or(estimate);
             known += watts;
             watts
         };
@@ -212,7 +207,11 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Dem
         };
     }
     if !any_blind {
-        return Demand { tiers, total: if shed { Evidence::Masked } else { Evidence::Measured(known) }, rest: None };
+        return Demand {
+            tiers,
+            total: if shed { Evidence::Masked } else { Evidence::Measured(known) },
+            rest: None,
+        };
     }
     let mut of = 0;
     for tier in 0..TIERS {

@@ -26,6 +26,7 @@ pub mod protection;
 pub mod settings;
 pub mod state;
 mod step;
+pub mod steps;
 
 pub use decision::Decision;
 pub use image::ProcessImage;

@@ -1,6 +1,7 @@
 //! Figures in the words of a household.
 
 use sunkeep_core::ProcessImage;
+use sunkeep_core::decision::LoadDecision;
 use sunkeep_core::explain::Clock;
 use sunkeep_core::settings::{Settings, Tier};
 use sunkeep_models::battery::ChargeBounds;
@@ -48,9 +49,15 @@ pub(super) fn load_power(settings: &Settings, image: &ProcessImage, on: &[bool])
     }
 }
 
-/// What a load draws, by its meter or its rating.
-pub(super) fn draws(settings: &Settings, image: &ProcessImage, load: usize, on: bool) -> Watts {
-    sunkeep_core::estimate::draw(settings, image, load, on)
+/// What a load draws, by its meter, the steps it made in the total, or its rating.
+pub(super) fn draws(
+    settings: &Settings,
+    image: &ProcessImage,
+    load: usize,
+    decided: &LoadDecision,
+    on: bool,
+) -> Watts {
+    sunkeep_core::estimate::draw(settings, image, load, decided.draws, on)
 }
 
 /// What the battery does.
