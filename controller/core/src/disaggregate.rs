@@ -29,6 +29,8 @@ const ROUNDS: usize = 30;
 const PLATES: f64 = 24.0;
 /// Slots that a tier's mean over the day counts for at each hour.
 const DAYS_MEAN: f64 = 4.0;
+/// As [`DAYS_MEAN`], of the spread.
+const DAYS_SPREAD: f64 = 24.0;
 /// Least spread of a tier, as a part of its mean.
 const LEAST_SPREAD: f64 = 0.02;
 /// Standard deviations to P10 and P90.
@@ -86,6 +88,45 @@ struct Cell {
     count: f64,
     sum: f64,
     squares: f64,
+}
+
+/// What is expected of a tier, given what was seen: number of slots, sum, W, and sum of the squares by which
+/// it strays from its mean.
+#[derive(Debug, Clone, Copy, Default)]
+struct Expected {
+    count: f64,
+    sum: f64,
+    strayed: f64,
+}
+
+impl Expected {
+    /// The normal variable that follows, where `prior` counts for so many slots: in mean, in spread.
+    fn with(&self, prior: Normal, [of_mean, of_spread]: [f64; 2]) -> Normal {
+        let mean = ((of_mean * prior.mean + self.sum) / (of_mean + self.count)).max(0.0);
+        let variance = (of_spread * prior.variance + self.strayed) / (of_spread + self.count);
+        let least = LEAST_SPREAD * mean;
+        Normal { mean, variance: variance.max(least * least) }
+    }
+}
+
+/// What is expected of each tier at an hour.
+fn expect(normals: &[Normal; TIERS], cells: &[Cell; SETS]) -> [Expected; TIERS] {
+    let mut expected = [Expected::default(); TIERS];
+    for (on, cell) in (0..).zip(cells).filter(|(_, cell)| cell.count > 0.0) {
+        let mean: f64 = members(on).map(|tier| normals[tier].mean).sum();
+        let variance: f64 = members(on).map(|tier| normals[tier].variance).sum();
+        // How far the totals are off, and the squares of that.
+        let off = cell.sum - cell.count * mean;
+        let squares = (cell.squares - 2.0 * mean * cell.sum + cell.count * mean * mean).max(0.0);
+        for tier in members(on) {
+            let Normal { mean, variance: own } = normals[tier];
+            let gain = if variance > 0.0 { own / variance } else { 0.0 };
+            expected[tier].count += cell.count;
+            expected[tier].sum += cell.count * mean + gain * off;
+            expected[tier].strayed += cell.count * own * (1.0 - gain) + gain * gain * squares;
+        }
+    }
+    expected
 }
 
 type Cells = [[Cell; SETS]; HOURS];
@@ -154,51 +195,28 @@ fn members(set: TierSet) -> impl Iterator<Item = usize> + Clone {
 }
 
 impl Profile {
+    /// Rounds of expectation maximisation: what is expected of each tier, given the totals and what was
+    /// believed so far, is what is believed in the next round.
     fn learn(cells: &Cells, plates: [f64; TIERS]) -> Self {
-        let mut days = plates;
-        let mut variance = plates.map(|watts| (watts * watts).max(1.0));
-        let mut means = [plates; HOURS];
+        let day: [Normal; TIERS] = plates.map(|mean| Normal { mean, variance: (mean * mean).max(1.0) });
+        let first = day;
+        let (mut day, mut hours) = (day, [day; HOURS]);
         for _ in 0..ROUNDS {
-            // What is expected of each tier, given what was seen: number, sum, and squares about the mean.
-            let mut sums = [[0.0; 2]; TIERS];
-            let mut strayed = [0.0; TIERS];
-            for (mean, cells) in means.iter_mut().zip(cells) {
-                let was = *mean;
-                let mut here = [[0.0; 2]; TIERS];
-                for (set, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.count > 0.0) {
-                    let set = set as TierSet;
-                    let together: f64 = members(set).map(|tier| was[tier]).sum();
-                    let spread: f64 = members(set).map(|tier| variance[tier]).sum();
-                    // Squares of what the totals are off.
-                    let off = cell.sum - cell.count * together;
-                    let squares = cell.squares - 2.0 * together * cell.sum + cell.count * together * together;
-                    for tier in members(set) {
-                        let gain = if spread > 0.0 { variance[tier] / spread } else { 0.0 };
-                        here[tier][0] += cell.count;
-                        here[tier][1] += cell.count * was[tier] + gain * off;
-                        strayed[tier] +=
-                            cell.count * variance[tier] * (1.0 - gain) + gain * gain * squares.max(0.0);
-                    }
-                }
+            let mut together = [Expected::default(); TIERS];
+            for (normals, cells) in hours.iter_mut().zip(cells) {
+                let expected = expect(normals, cells);
                 for tier in 0..TIERS {
-                    let [count, sum] = here[tier];
-                    mean[tier] = ((DAYS_MEAN * days[tier] + sum) / (DAYS_MEAN + count)).max(0.0);
-                    sums[tier][0] += count;
-                    sums[tier][1] += count * mean[tier];
+                    normals[tier] = expected[tier].with(day[tier], [DAYS_MEAN, DAYS_SPREAD]);
+                    together[tier].count += expected[tier].count;
+                    together[tier].sum += expected[tier].count * normals[tier].mean;
+                    together[tier].strayed += expected[tier].strayed;
                 }
             }
             for tier in 0..TIERS {
-                let [count, sum] = sums[tier];
-                days[tier] = (PLATES * plates[tier] + sum) / (PLATES + count);
-                let plate = plates[tier] * plates[tier];
-                let least = LEAST_SPREAD * days[tier];
-                variance[tier] = ((PLATES * plate + strayed[tier]) / (PLATES + count)).max(least * least);
+                day[tier] = together[tier].with(first[tier], [PLATES; 2]);
             }
         }
-        let normal = |mean: [f64; TIERS]| {
-            std::array::from_fn(|tier| Normal { mean: mean[tier], variance: variance[tier] })
-        };
-        Self { hours: means.map(normal) }
+        Self { hours }
     }
 
     /// What each tier of `on` drew of a total, W; nothing for the others. Each lies within its bounds, none

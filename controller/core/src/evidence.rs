@@ -121,7 +121,7 @@ impl Tally {
         }
         if let Some(shared) = shared {
             history.shared.push(shared);
-            let profile = history.shared.learn(plates(settings, image, decision));
+            let profile = history.shared.learn(plates(settings, image));
             history.shared.share_out(&profile, &mut history.tiers);
             tiers = history.tiers.each_ref().map(|tier| tier.get(ended.slot));
         }
@@ -158,11 +158,11 @@ fn blind(settings: &Settings, image: &ProcessImage, tier: usize) -> bool {
         && (0..settings.loads.len()).any(|load| tier_of(settings, load) == tier && is_unmetered(image, load))
 }
 
-/// What the loads without a meter take together in each tier, W.
-fn plates(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [f64; TIERS] {
+/// What the loads without a meter take together in each tier, by their plates, W.
+fn plates(settings: &Settings, image: &ProcessImage) -> [f64; TIERS] {
     let mut plates = [0.0; TIERS];
     for load in (0..settings.loads.len()).filter(|load| is_unmetered(image, *load)) {
-        plates[tier_of(settings, load)] += takes(settings, decision, load);
+        plates[tier_of(settings, load)] += settings.loads[load].nominal.0;
     }
     plates
 }

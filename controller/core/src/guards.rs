@@ -2,7 +2,7 @@
 //! not help, and sheds of loads in use while an idle one of their tier can go. A guard never adds a proposal
 //! and never turns one round.
 
-use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
+use sunkeep_models::quantity::{Seconds, Watts};
 
 use crate::decision::Because;
 use crate::estimate::draw_if_on;
@@ -77,8 +77,8 @@ fn in_use(settings: &Settings, state: &State, image: &ProcessImage, load: usize)
 }
 
 /// Of each tier the idle loads go first; those in use wait for the next pass, and below the critical tier
-/// until some more charge is gone: the running TV stays, the idle charger goes. They never outstay a load of a
-/// more vital tier.
+/// until some more charge is gone: the running TV stays, the idle charger goes. No load waits while one of a
+/// more vital tier is off or about to go.
 fn keep_in_use(
     settings: &Settings,
     state: &State,
@@ -86,32 +86,29 @@ fn keep_in_use(
     sheds: &[Proposal],
 ) -> Vec<Proposal> {
     let tier = |load: usize| settings.loads[load].tier;
-    let idle = |shed: &&Proposal| !in_use(settings, state, image, shed.load);
-    let waits = |shed: &Proposal| {
-        let of_tier = tier(shed.load);
-        if sheds.iter().filter(idle).any(|other| tier(other.load) == of_tier) {
-            return true;
-        }
-        let enough = match shed.because {
-            Because::Held { left, keep, .. } => {
-                left >= StateOfCharge::clamped(keep.ratio() - IN_USE) && of_tier != Tier::Critical
-            }
-            _ => false,
-        };
-        let more_vital = sheds.iter().any(|other| tier(other.load) < of_tier);
-        let gone = state.loads.iter().enumerate().any(|(load, memory)| {
-            tier(load) == of_tier
-                && memory.on == Some(false)
-                && matches!(memory.because, Because::Held { .. })
-        });
-        enough && gone && !more_vital
+    let held = |load: usize| {
+        let memory = &state.loads[load];
+        memory.on == Some(false) && matches!(memory.because, Because::Held { .. })
     };
-    let in_use = |shed: &Proposal| in_use(settings, state, image, shed.load);
-    sheds.iter().filter(|shed| !(in_use(shed) && waits(shed))).copied().collect()
+    let waits = |shed: &Proposal| {
+        let own = tier(shed.load);
+        let goes = |load: usize| held(load) || sheds.iter().any(|other| other.load == load);
+        if !in_use(settings, state, image, shed.load)
+            || (0..state.loads.len()).any(|load| tier(load) < own && goes(load))
+        {
+            return false;
+        }
+        let idle = |other: &Proposal| tier(other.load) == own && !in_use(settings, state, image, other.load);
+        let some_left = matches!(shed.because, Because::Held { left, keep, .. }
+            if left.ratio() >= keep.ratio() - IN_USE && own != Tier::Critical);
+        sheds.iter().any(idle)
+            || (some_left && (0..state.loads.len()).any(|load| tier(load) == own && held(load)))
+    };
+    sheds.iter().filter(|shed| !waits(shed)).copied().collect()
 }
 
-/// Chooses what one pass switches: sheds before restores, the least vital and hungriest first, at most
-/// `cap`; or one restore, the most vital first, so that loads return quietly.
+/// Chooses what one pass switches: sheds before restores, the least vital first, and of those the idle and
+/// the hungriest, at most `cap`; or one restore, the most vital first, so that loads return quietly.
 fn pass(
     settings: &Settings,
     state: &State,
@@ -126,8 +123,13 @@ fn pass(
         return restores;
     }
     sheds.sort_by(|a, b| {
+        let used = |proposal: &Proposal| in_use(settings, state, image, proposal.load);
         let hungry = |proposal: &Proposal| draw_if_on(settings, state, image, proposal.load).0;
-        tier(b).cmp(&tier(a)).then(hungry(b).total_cmp(&hungry(a))).then(a.load.cmp(&b.load))
+        tier(b)
+            .cmp(&tier(a))
+            .then(used(a).cmp(&used(b)))
+            .then(hungry(b).total_cmp(&hungry(a)))
+            .then(a.load.cmp(&b.load))
     });
     sheds.truncate(settings.pace.cap);
     sheds

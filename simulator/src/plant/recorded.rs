@@ -153,6 +153,12 @@ impl RecordedHome {
         (!throttled).then_some(row.pv)
     }
 
+    /// What each tier wants at a moment of the series, W: the truth, to judge an estimate by.
+    pub fn wanted_at(&self, unix: i64) -> Option<[f64; 3]> {
+        let place = (unix - self.series.start_unix).div_euclid(self.series.row_seconds);
+        Some(self.series.rows.get(usize::try_from(place).ok()?)?.demand)
+    }
+
     /// Where the energy went.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

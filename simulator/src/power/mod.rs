@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
-use sunkeep_core::evidence::{History, Tally, sun_now};
+use sunkeep_core::evidence::{EndedSlot, History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{PlanInput, plan};
 use sunkeep_core::{Decision, Plan, State, step};
@@ -115,7 +115,7 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
         }
         run.advance();
     }
-    Ok(Played { score: Score::of(&run.plant, options.planner), switches })
+    Ok(Played { score: Score::of(&run.plant, options.planner, run.split.share()), switches })
 }
 
 /// The plant and the hub's parts in step.
@@ -133,6 +133,22 @@ struct Run {
     planned: Option<Slot>,
     /// What the panels were kept from giving so far, Wh.
     curtailed: f64,
+    split: SplitError,
+}
+
+/// How far what the hub believes of the tiers' demand, as a slot ends, is off: sums over the slots with a row
+/// of their own.
+#[derive(Debug, Clone, Copy, Default)]
+struct SplitError {
+    off: f64,
+    wanted: f64,
+}
+
+impl SplitError {
+    /// As a part of the demand that was believed.
+    fn share(self) -> f64 {
+        if self.wanted > 0.0 { self.off / self.wanted } else { 0.0 }
+    }
 }
 
 impl Run {
@@ -157,6 +173,7 @@ impl Run {
             planner,
             planned: None,
             curtailed: 0.0,
+            split: SplitError::default(),
             plant,
             home,
         })
@@ -166,7 +183,9 @@ impl Run {
     fn decide(&mut self, may: bool) -> [bool; 3] {
         self.look();
         let decision = self.cycle();
-        self.tally.add(&self.home.settings, &self.image, &decision, &mut self.history);
+        if let Some(ended) = self.tally.add(&self.home.settings, &self.image, &decision, &mut self.history) {
+            self.judge(&ended);
+        }
         if may {
             self.plan(&decision);
         }
@@ -189,6 +208,17 @@ impl Run {
             decision = self.cycle();
         }
         Tier::ALL.map(|tier| decision.loads[tier.index()].on)
+    }
+
+    /// Compares what is believed of a slot that ended with what the plant knows.
+    fn judge(&mut self, ended: &EndedSlot) {
+        let Some(wanted) = self.plant.wanted_at(ended.slot.start()) else { return };
+        for (believed, wanted) in ended.tiers.iter().zip(wanted) {
+            if let Some(believed) = believed {
+                self.split.off += (f64::from(*believed) - wanted).abs();
+                self.split.wanted += wanted;
+            }
+        }
     }
 
     fn cycle(&mut self) -> Decision {
