@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use sunkeep_models::history::{HISTORY_DAYS, SlotHistory};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot};
 
+use crate::steps::MOST;
+
 /// Tiers that a total is shared out among.
 pub const TIERS: usize = 3;
 /// Most slots that are remembered.
@@ -134,7 +136,8 @@ type Cells = [[Cell; SETS]; HOURS];
 impl Shared {
     /// Notes a slot. What is as late or later was written under another clock, and is forgotten.
     pub fn push(&mut self, slot: SharedSlot) {
-        if !slot.watts.is_finite() {
+        // A meter's error, or a damaged row, is no evidence.
+        if !(0.0..=MOST as f32).contains(&slot.watts) {
             return;
         }
         while self.slots.back().is_some_and(|last| last.slot >= slot.slot) {

@@ -23,6 +23,8 @@ const TRIMMED_FROM: usize = 5;
 const STANDS_OUT: f64 = 3.0;
 /// A step below this is nothing, W.
 const NOTHING: f64 = 0.5;
+/// No home has more power than this, W: a total beyond is an error of its meter.
+pub(crate) const MOST: f64 = 1e6;
 /// Part of the usual change that each new one makes up.
 const NEWEST: f64 = 1.0 / 16.0;
 
@@ -147,5 +149,5 @@ fn unmetered(settings: &Settings, image: &ProcessImage) -> Option<(Uptime, f64)>
             watts -= image.fresh(settings, load.power)?;
         }
     }
-    Some((total.at, watts))
+    (watts.abs() <= MOST).then_some((total.at, watts))
 }
