@@ -178,12 +178,10 @@ fn a_meter_of_its_own_is_believed_and_taken_off_the_total() {
     home.metered = vec![TV];
     home.charge(1.0);
     home.minutes(20);
-    // The TV is switched on by hand in the same moment: its meter tells.
-    home.draws[TV] = 0.0;
     home.charge(0.65);
-    home.minutes(20);
-    home.draws[TV] = 60.0;
-    home.charge(1.0);
+    home.cycle(10.0);
+    // The TV gets louder in the same moment: its meter tells.
+    home.draws[TV] = 200.0;
     home.minutes(20);
     assert_eq!(home.estimate(TV), None, "it has a meter");
     assert_eq!(home.estimate(PUMP).map(|[low, ..]| low), Some(310.0));
