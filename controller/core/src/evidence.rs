@@ -172,64 +172,64 @@ fn takes(settings: &Settings, decision: &Decision, load: usize) -> f64 {
     decision.loads[load].draws.map_or(settings.loads[load].nominal, |draw| draw.best).0
 }
 
+/// The loads of a tier that share a total.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sharing {
+    some_on: bool,
+    some_off: bool,
+    /// What those that are on take, W.
+    takes: f64,
+}
+
 /// What this cycle tells of demand. Where a total is measured, what it holds beside the loads that are known
 /// is left to be shared out; without one, a load without a meter counts at what it takes.
 fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Demand {
     let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
     let mut tiers = [Evidence::Measured(0.0); TIERS];
-    let (mut known, mut some_on, mut some_off) = (0.0, [false; TIERS], [false; TIERS]);
-    let mut partly = [0.0; TIERS];
-    let (mut shed, mut any_blind) = (false, false);
-    for (number, load) in settings.loads.iter().enumerate() {
+    let mut sharing = [Sharing::default(); TIERS];
+    let (mut known, mut shed) = (0.0, false);
+    for (number, decided) in decision.loads.iter().enumerate() {
         let tier = tier_of(settings, number);
         let readings = image.loads.get(number);
         // Cut off by the hub, by its relay's own doing, or by hardware between.
         let cut =
             fresh(readings.and_then(|readings| readings.supplied)).is_some_and(|supplied| supplied < 0.5);
-        let on = decision.loads[number].on && !cut;
+        let on = decided.on && !cut;
         shed |= !on;
-        let _ = load;
-        let estimate = if on { takes(settings, decision, number) } else { 0.0 };
-        let watts = if is_unmetered(image, number) && image.load.is_some() {
-            any_blind = true;
-            *if on { &mut some_on[tier] } else { &mut some_off[tier] } = true;
-            partly[tier] += estimate;
+        let takes = if on { takes(settings, decision, number) } else { 0.0 };
+        let watts = if image.load.is_some() && is_unmetered(image, number) {
+            let sharing = &mut sharing[tier];
+            *if on { &mut sharing.some_on } else { &mut sharing.some_off } = true;
+            sharing.takes += takes;
             0.0
         } else {
-            let watts = fresh(readings.and_then(|readings| readings.power)).unwrap_or(estimate);
-            known += watts;
-            watts
+            fresh(readings.and_then(|readings| readings.power)).unwrap_or(takes)
         };
+        known += watts;
         tiers[tier] = match tiers[tier] {
             _ if !on => Evidence::Masked,
             Evidence::Measured(sum) => Evidence::Measured(sum + watts),
             other => other,
         };
     }
-    if !any_blind {
-        return Demand {
-            tiers,
-            total: if shed { Evidence::Masked } else { Evidence::Measured(known) },
-            rest: None,
-        };
+    let total = |total: Evidence| if shed { Evidence::Masked } else { total };
+    if !sharing.iter().any(|tier| tier.some_on || tier.some_off) {
+        return Demand { tiers, total: total(Evidence::Measured(known)), rest: None };
     }
-    let mut of = 0;
-    for tier in 0..TIERS {
-        match (some_on[tier], some_off[tier]) {
-            (true, false) => of |= 1 << tier,
-            // A tier of which a part is off: what is on counts at what it takes.
-            (true, true) => known += partly[tier],
-            _ => {}
-        }
-    }
-    let total = fresh(image.load);
-    let rest = total.map_or(Evidence::Missing, |total| Evidence::Measured((total - known).max(0.0)));
-    let total = match total {
-        _ if shed => Evidence::Masked,
-        Some(total) => Evidence::Measured(total.max(0.0)),
+    let read = |minus: f64| match fresh(image.load) {
+        Some(watts) => Evidence::Measured((watts - minus).max(0.0)),
         None => Evidence::Missing,
     };
-    Demand { tiers, total, rest: Some((rest, of)) }
+    let mut on = 0;
+    for (tier, sharing) in sharing.iter().enumerate().filter(|(_, sharing)| sharing.some_on) {
+        if sharing.some_off {
+            // A tier of which a part is off: what is on counts at what it takes.
+            known += sharing.takes;
+        } else {
+            on |= 1 << tier;
+        }
+    }
+    Demand { tiers, total: total(read(0.0)), rest: Some((read(known), on)) }
 }
 
 /// What the panels could deliver now, W; `None` where nobody measures it or they may be throttled.

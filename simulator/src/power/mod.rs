@@ -200,8 +200,9 @@ impl Run {
         self.image.sun = self.plant.sun_now().map(|value| Reading { value, at: self.image.now });
         let mut decision = self.cycle();
         self.plan(&decision);
-        for load in &mut self.image.loads {
-            load.power = None;
+        for power in self.image.loads.iter_mut().filter_map(|load| load.power.as_mut()) {
+            // There is a meter, and it says nothing.
+            power.value = f64::NAN;
         }
         for _ in 0..ROW_CYCLES {
             self.image.now = self.image.now.after(Seconds(ROW_CYCLE.as_secs_f64()));
