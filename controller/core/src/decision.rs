@@ -85,6 +85,8 @@ pub enum Because {
     PowersHub,
     /// A person asked for it.
     Pinned,
+    /// The battery is full: what the sun brings beyond would be thrown away.
+    Surplus,
     /// Energy is held back for the tiers above it.
     Held {
         /// Tier of the load.
@@ -139,6 +141,7 @@ impl Because {
             Self::NotSwitched => "not switched",
             Self::PowersHub => "powers the hub",
             Self::Pinned => "asked for",
+            Self::Surplus => "surplus",
             Self::Held { .. } => "reserve held",
             Self::Waiting { .. } => "waiting",
             Self::LowVoltage { .. } => "low voltage",

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::steps::is_unmetered;
 
 /// State of charge above which a battery that takes nothing is in float, and panels are throttled.
-const NEARLY_FULL: f64 = 0.9;
+pub(crate) const NEARLY_FULL: f64 = 0.9;
 /// State of charge above which there is nowhere to put the energy.
 const FULL: f64 = 0.97;
 

@@ -29,6 +29,7 @@ pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
         Because::NotSwitched => format!("{name} is always on: it has no relay."),
         Because::PowersHub => format!("{name} stays on: the hub lives from it."),
         Because::Pinned => format!("{name} {state}: somebody asked for it."),
+        Because::Surplus => format!("{name} {state}: the battery is full and the sun brings more."),
         Because::Held { tier, left, keep, until } => {
             let until = until.map_or(String::new(), |until| format!(" until {}", moment(until, clock)));
             format!("{name} {state}{until}: {left} left, {keep} needed {}.", protected(tier))

@@ -6,12 +6,13 @@
 
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::quantity::{Seconds, StateOfCharge};
+use sunkeep_models::time::Uptime;
 
 use crate::decision::{Basis, Because};
-use crate::evidence::takes_no_more;
+use crate::evidence::{NEARLY_FULL, takes_no_more};
 use crate::image::ProcessImage;
 use crate::settings::{Settings, Tier};
-use crate::state::State;
+use crate::state::{LoadState, State};
 
 /// How long a load has been off before it returns for no other reason than that the sun is thrown away: how much of it
 /// is, nobody measures, and a load that was too much for it must not try again all day.
@@ -44,35 +45,51 @@ pub fn propose(
     charge: ChargeBounds,
 ) -> (Basis, Vec<Proposal>) {
     let (basis, levels) = levels(settings, state, image);
-    // A battery that takes no more is full for all that matters: what the sun brings beyond would be thrown away.
+    // A battery that is seen to take no more is full for all that matters: what the sun brings beyond would be thrown
+    // away. Where nobody measures the current that is a guess, and the levels decide.
     let shines = image.fresh(settings, image.sun).is_some_and(|watts| watts > 1.0);
-    let thrown_away = shines && takes_no_more(settings, image, charge);
+    let seen = image.fresh(settings, image.battery.current).is_some();
+    let thrown_away = shines && seen && takes_no_more(settings, image, charge);
     let proposals =
         settings.loads.iter().zip(&state.loads).enumerate().filter_map(|(number, (load, memory))| {
             if !load.switchable || load.powers_hub {
                 return None;
             }
-            let on = memory.on.unwrap_or(true);
             if memory.pinned_until.is_some() {
                 return Some(Proposal { load: number, on: true, because: Because::Pinned });
             }
             let Some(level) = levels[load.tier.place()] else {
                 return Some(Proposal { load: number, on: true, because: Because::Free });
             };
-            let wanted = if on { level.keep } else { level.restore };
-            // Being careful must not cost the lights: protection, too, judges by the best estimate.
-            let left = match load.tier {
-                Tier::Critical => charge.best,
-                _ if thrown_away && (on || image.now.since(memory.since) >= SURPLUS_WAIT) => {
-                    StateOfCharge::FULL
-                }
-                _ => charge.low,
-            };
-            let enough = left >= wanted;
-            let held = Because::Held { tier: load.tier, left, keep: wanted, until: level.until };
-            Some(Proposal { load: number, on: enough, because: if enough { Because::Free } else { held } })
+            let (on, because) = judge(load.tier, level, memory, charge, image.now, thrown_away);
+            Some(Proposal { load: number, on, because })
         });
     (basis, proposals.collect())
+}
+
+/// Whether a load is supplied at this charge, and why.
+fn judge(
+    tier: Tier,
+    level: Level,
+    memory: &LoadState,
+    charge: ChargeBounds,
+    now: Uptime,
+    thrown_away: bool,
+) -> (bool, Because) {
+    let on = memory.on.unwrap_or(true);
+    let keep = if on { level.keep } else { level.restore };
+    // Being careful must not cost the lights: protection, too, judges by the best estimate.
+    let left = if tier == Tier::Critical { charge.best } else { charge.low };
+    // A load that came back for the sun's sake, and is too much for it, draws on a full battery for a while.
+    let lent = on && memory.because == Because::Surplus && charge.best.ratio() >= NEARLY_FULL;
+    let surplus = lent || thrown_away && (on || now.since(memory.since) >= SURPLUS_WAIT);
+    if left >= keep {
+        (true, Because::Free)
+    } else if surplus && tier != Tier::Critical {
+        (true, Because::Surplus)
+    } else {
+        (false, Because::Held { tier, left, keep, until: level.until })
+    }
 }
 
 /// The level of each tier: from the plan if it holds, else from the settings.
