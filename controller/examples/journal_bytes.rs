@@ -22,6 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Journal, JournalOptions, LoadPoint, MinutePoint, SlotPoint, TimeRange, replay};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{PLAN_SLOTS, Plan, PlannedSlot};
+use sunkeep_core::care::Care;
 use sunkeep_core::settings::{Load, Protection, Reserve, Settings, Tier};
 use sunkeep_core::{State, step};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Volts};
@@ -251,6 +252,7 @@ fn settings() -> Settings {
             reconnect_voltage: Volts(12.8),
             ..usual.protection
         },
+        care: Care::none(),
         reserve: Reserve {
             important: StateOfCharge::clamped(0.30),
             convenience: StateOfCharge::clamped(0.45),

@@ -60,6 +60,7 @@ fn live(forecasters: &mut Forecasters, history: &mut History, slot: i64, learnt:
         into_slot: Seconds::ZERO,
         charge: ChargeBounds { low: half, best: half, high: half },
         sun_now: None,
+        needs: sunkeep_core::care::Needs::default(),
         history: history.clone(),
         learnt,
     })

@@ -7,6 +7,7 @@
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::quantity::StateOfCharge;
 
+use crate::care::Needs;
 use crate::decision::{Basis, Because};
 use crate::image::ProcessImage;
 use crate::settings::{Settings, Tier};
@@ -37,6 +38,7 @@ pub fn propose(
     state: &State,
     image: &ProcessImage,
     charge: ChargeBounds,
+    needs: &Needs,
 ) -> (Basis, Vec<Proposal>) {
     let (basis, levels) = levels(settings, state, image);
     let proposals =
@@ -51,11 +53,16 @@ pub fn propose(
             let Some(level) = levels[load.tier.place()] else {
                 return Some(Proposal { load: number, on: true, because: Because::Free });
             };
-            let wanted = if on { level.keep } else { level.restore };
+            let raised =
+                needs.raise(load.tier, settings.reserve.hysteresis, [level.keep, level.restore]);
+            let (wanted, for_battery) = raised[usize::from(!on)];
             // Being careful must not cost the lights: protection, too, judges by the best estimate.
             let left = if load.tier == Tier::Critical { charge.best } else { charge.low };
             let enough = left >= wanted;
-            let held = Because::Held { tier: load.tier, left, keep: wanted, until: level.until };
+            let held = match needs.since_full.filter(|_| for_battery) {
+                Some(since_full) => Because::NotFull { left, keep: wanted, since_full },
+                None => Because::Held { tier: load.tier, left, keep: wanted, until: level.until },
+            };
             Some(Proposal { load: number, on: enough, because: if enough { Because::Free } else { held } })
         });
     (basis, proposals.collect())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sunkeep::config::Home;
+use sunkeep_core::care::Care;
 use sunkeep_core::evidence::{History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{PlanInput, plan};
@@ -14,6 +15,9 @@ use super::{CYCLE, LifetimeError};
 use crate::home::{BusAddress, BusSpec, HomeOptions, UnitAddress};
 use crate::hub_config::{HubOptions, hub_toml};
 use crate::plant::{Plant, SolarHome};
+
+/// How wrong the state of charge may be: it is told exactly, as to the other policies, and this is rounding.
+const EXACT: f64 = 0.002;
 
 /// The hub's parts in step.
 pub(super) struct Hub {
@@ -28,8 +32,20 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn new(home: &SolarHome, _care: bool) -> Result<Self, LifetimeError> {
-        let settings = configuration(home)?.settings;
+    pub(super) fn new(home: &SolarHome, care: bool) -> Result<Self, LifetimeError> {
+        let mut settings = configuration(home)?.settings;
+        settings.reported_uncertainty = EXACT;
+        if !care {
+            settings.care = Care::none();
+        }
+        if let Some(floor) = &mut settings.care.floor {
+            #[expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "x")]
+            let get = |name: &str, default: f64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+            floor.after_days = get("AFTER", 3.0);
+            floor.rise_a_day = get("RISE", 0.05);
+            floor.highest = sunkeep_models::quantity::StateOfCharge::clamped(get("HIGH", 0.8));
+            floor.highest_important = sunkeep_models::quantity::StateOfCharge::clamped(get("HIGHI", 0.4));
+        }
         Ok(Self {
             state: Some(State::new(&settings)),
             tally: Tally::default(),
@@ -52,7 +68,7 @@ impl Hub {
             let value = f64::from(u8::from(load.on));
             self.image.loads[place].supplied = Some(Reading { value, at: self.image.now });
         }
-        self.plan(home.unix(), &state, &decision);
+        self.plan(home.unix(), &decision);
         self.state = Some(state);
         self.image.now = self.image.now.after(Seconds(CYCLE.as_secs_f64()));
     }
@@ -76,7 +92,7 @@ impl Hub {
         }
     }
 
-    fn plan(&mut self, unix: i64, _state: &State, decision: &Decision) {
+    fn plan(&mut self, unix: i64, decision: &Decision) {
         let slot = Slot::of(unix);
         if self.planned == Some(slot) {
             return;
@@ -90,6 +106,7 @@ impl Hub {
             forecasts: None,
             history: &self.history,
             sun_now: sun_now(&self.settings, &self.image, decision.charge),
+            needs: decision.needs,
         };
         let made = plan(&self.settings, &input).map(|outlook| outlook.plan);
         self.image.plan = made.or(self.image.plan.take());
