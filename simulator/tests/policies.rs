@@ -162,7 +162,7 @@ fn the_floor_of_battery_life_moves_as_victron_moves_it() {
 
 #[test]
 fn who_is_told_more_does_better() {
-    let series = made_up(5, 40, 3600);
+    let series = made_up(5, 16, 3600);
     let cost = |planner: Planner| {
         let score = play(series.clone(), "UTC", Options { planner, ..WHOLE }).expect("a run").score;
         println!("{planner:?}: {}", score.cost);

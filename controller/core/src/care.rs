@@ -3,7 +3,7 @@
 //!
 //! A lead-acid battery that stays half empty sulphates: the longer since it was full and the deeper it was drawn
 //! since, the more. So a floor rises, below which what can wait is held back, and falls at once when the battery
-//! has been full; the critical tier is never held back by it. Victron's BatteryLife does the same to a system that
+//! has been full; the critical tier is never held back by it. Victron's `BatteryLife` does the same to a system that
 //! has a grid to fall back on: its floor rises by 5 % a day, to 80 % at most, while the battery is not charged to
 //! 85 %, and it wants 100 % now and then (ESS manual, "Controlling depth of discharge").
 //!
@@ -79,7 +79,7 @@ pub struct Needs {
 }
 
 impl Care {
-    /// What is usual for a chemistry. Lead-acid: the floor rises after three days, by 5 % a day as BatteryLife's
+    /// What is usual for a chemistry. Lead-acid: the floor rises after three days, by 5 % a day as `BatteryLife`'s
     /// does, to 80 % for what can wait and to 40 % for the important tier. LFP: charged from 0 to 45 °C only, the range that
     /// makers of cells usually state.
     pub fn usual(chemistry: Chemistry) -> Self {

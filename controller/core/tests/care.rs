@@ -197,7 +197,7 @@ fn a_plan_counts_on_no_charge_that_a_cold_battery_refuses() {
         let outlook = outlook(&settings, 300.0, 30.0, at(celsius));
         outlook.keep[4][Tier::Convenience.place()].expect("a level").ratio()
     };
-    assert!(keep(-2.0) < keep(5.0) - 0.05, "{} warm, {} cold: who may not charge gives away", keep(5.0), keep(-2.0));
+    assert!(keep(-2.0) < keep(5.0) - 0.03, "{} warm, {} cold: who may not charge gives away", keep(5.0), keep(-2.0));
 }
 
 #[test]

@@ -38,14 +38,6 @@ impl Hub {
         if !care {
             settings.care = Care::none();
         }
-        if let Some(floor) = &mut settings.care.floor {
-            #[expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "x")]
-            let get = |name: &str, default: f64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
-            floor.after_days = get("AFTER", 3.0);
-            floor.rise_a_day = get("RISE", 0.05);
-            floor.highest = sunkeep_models::quantity::StateOfCharge::clamped(get("HIGH", 0.8));
-            floor.highest_important = sunkeep_models::quantity::StateOfCharge::clamped(get("HIGHI", 0.4));
-        }
         Ok(Self {
             state: Some(State::new(&settings)),
             tally: Tally::default(),
