@@ -95,7 +95,10 @@ fn the_policies_are_the_references_to_the_watt_hour() {
             let played = play_rule(series.clone(), "UTC", policy, WHOLE).expect("a run");
             assert_eq!(played.switches, switches, "{policy:?}");
             for (tier, (found, expected)) in played.unserved.iter().zip(missing).enumerate() {
-                assert!((found - expected).abs() < 1.0, "{policy:?}, tier {tier}: {found} Wh, expected {expected}");
+                assert!(
+                    (found - expected).abs() < 1.0,
+                    "{policy:?}, tier {tier}: {found} Wh, expected {expected}"
+                );
             }
             let shed = switches.iter().flatten().filter(|on| !**on).count();
             assert_eq!(shed > 0, policy != Policy::Disconnect, "{policy:?} has something to do in this home");

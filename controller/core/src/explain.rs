@@ -47,7 +47,9 @@ pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
         Because::Overload { read, limit } => format!("{name} {state}: {read} drawn, {limit} allowed."),
         Because::NotFull { left, keep, since_full } => {
             let when = days(since_full);
-            format!("{name} {state}: {left} left, {keep} needed for the battery, which was last full {when} ago.")
+            format!(
+                "{name} {state}: {left} left, {keep} needed for the battery, which was last full {when} ago."
+            )
         }
     }
 }

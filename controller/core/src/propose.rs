@@ -53,8 +53,7 @@ pub fn propose(
             let Some(level) = levels[load.tier.place()] else {
                 return Some(Proposal { load: number, on: true, because: Because::Free });
             };
-            let raised =
-                needs.raise(load.tier, settings.reserve.hysteresis, [level.keep, level.restore]);
+            let raised = needs.raise(load.tier, settings.reserve.hysteresis, [level.keep, level.restore]);
             let (wanted, for_battery) = raised[usize::from(!on)];
             // Being careful must not cost the lights: protection, too, judges by the best estimate.
             let left = if load.tier == Tier::Critical { charge.best } else { charge.low };

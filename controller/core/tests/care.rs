@@ -73,14 +73,21 @@ fn what_can_wait_is_held_back_until_a_lead_acid_battery_has_been_full() {
     assert!(matches!(because, Because::NotFull { .. }), "{because:?}");
     let said = explain::sentence(&story.settings.loads[TV], &story.decision().loads[TV], Clock::default());
     println!("{said}");
-    assert!(said.contains("52 % left") && said.contains("last full 1") && said.contains("days ago"), "{said}");
+    assert!(
+        said.contains("52 % left") && said.contains("last full 1") && said.contains("days ago"),
+        "{said}"
+    );
     let status = explain::needs(&story.decision().needs);
     println!("{status:?}");
     assert!(status.len() == 1 && status[0].contains("held back below"), "{status:?}");
 
     let mut story = story.charge(0.98);
     story.for_minutes(60);
-    assert_eq!(story.decision().needs.since_full.map(|since| since.0 > 11.0 * DAY), Some(true), "98 % is not full");
+    assert_eq!(
+        story.decision().needs.since_full.map(|since| since.0 > 11.0 * DAY),
+        Some(true),
+        "98 % is not full"
+    );
     let mut story = story.charge(1.0);
     story.for_minutes(120);
     assert_eq!(story.on(), [true; 3], "full: everything returns");
@@ -100,7 +107,8 @@ fn the_emptier_the_battery_was_the_sooner_the_floor_rises() {
             let mut state = State::new(&home(Chemistry::LeadAcidFlooded));
             state.care = care;
             let image = ProcessImage::empty(Uptime(0), &home(Chemistry::LeadAcidFlooded));
-            if needs(&home(Chemistry::LeadAcidFlooded), &state, &image, exactly(charge)).since_full.is_some() {
+            if needs(&home(Chemistry::LeadAcidFlooded), &state, &image, exactly(charge)).since_full.is_some()
+            {
                 return hours;
             }
             assert!(hours < 10_000);
@@ -159,9 +167,11 @@ fn a_plan_knows_the_floor_it_will_be_held_to() {
     let settings = home(Chemistry::LeadAcidSealed);
     let floors = [None, Some(percent(40.0)), Some(percent(80.0)), Some(percent(80.0))];
     let needs = Needs { floors, since_full: Some(Seconds(9.0 * DAY)), takes: None };
-    let (free, held) = (outlook(&settings, 500.0, 50.0, Needs::default()), outlook(&settings, 500.0, 50.0, needs));
+    let (free, held) =
+        (outlook(&settings, 500.0, 50.0, Needs::default()), outlook(&settings, 500.0, 50.0, needs));
     for slot in 0..free.keep.len() {
-        let level = |outlook: &Outlook, tier: Tier| outlook.keep[slot][tier.place()].map(StateOfCharge::ratio);
+        let level =
+            |outlook: &Outlook, tier: Tier| outlook.keep[slot][tier.place()].map(StateOfCharge::ratio);
         assert!(level(&held, Tier::Convenience) >= Some(0.80), "slot {slot}");
         assert!(level(&held, Tier::Important) >= Some(0.40), "slot {slot}");
         let critical = [&held, &free].map(|outlook| level(outlook, Tier::Critical).unwrap_or_default());
@@ -190,14 +200,27 @@ fn a_plan_counts_on_no_charge_that_a_cold_battery_refuses() {
     assert_eq!(said, ["The battery is at -2.0 °C and takes no charge: the plan counts on no more."]);
 
     let (warm, cold) = (outlook(&settings, 500.0, 30.0, at(5.0)), outlook(&settings, 500.0, 30.0, at(-2.0)));
-    println!("in five hours {} warm, {} cold: {:?}", warm.expected[10], cold.expected[10], &cold.expected[10..18]);
+    println!(
+        "in five hours {} warm, {} cold: {:?}",
+        warm.expected[10],
+        cold.expected[10],
+        &cold.expected[10..18]
+    );
     assert!(warm.expected[10].ratio() > 0.5 && cold.expected[10].ratio() <= 0.30 + 1e-9);
-    assert!(cold.expected[16].ratio() > cold.expected[11].ratio(), "by the afternoon it is taken to be warmer");
+    assert!(
+        cold.expected[16].ratio() > cold.expected[11].ratio(),
+        "by the afternoon it is taken to be warmer"
+    );
     let keep = |celsius: f64| {
         let outlook = outlook(&settings, 300.0, 30.0, at(celsius));
         outlook.keep[4][Tier::Convenience.place()].expect("a level").ratio()
     };
-    assert!(keep(-2.0) < keep(5.0) - 0.03, "{} warm, {} cold: who may not charge gives away", keep(5.0), keep(-2.0));
+    assert!(
+        keep(-2.0) < keep(5.0) - 0.03,
+        "{} warm, {} cold: who may not charge gives away",
+        keep(5.0),
+        keep(-2.0)
+    );
 }
 
 #[test]

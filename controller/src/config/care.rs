@@ -15,7 +15,7 @@ pub(super) fn care(table: &CareTable, chemistry: Chemistry, problems: &mut Probl
     let usual = Care::usual(chemistry);
     let rises = table.rising_floor.unwrap_or(usual.floor.is_some());
     let floor = usual.floor.or_else(|| Care::usual(Chemistry::LeadAcidSealed).floor);
-    let floor = floor.filter(|_| rises).map(|floor| rising(table, floor, problems));
+    let floor = floor.map(|floor| rising(table, floor, problems)).filter(|_| rises);
     let charge_limits = match &table.charge_limits {
         Some(limits) => charge_limits(limits, problems),
         None => usual.charge_limits,
@@ -58,7 +58,8 @@ fn charge_limits(table: &Spanned<Vec<ChargeLimitTable>>, problems: &mut Problems
         (-60.0..=100.0).contains(&limit.from_c) && (0.0..=100.0).contains(&limit.percent)
     };
     if limits.len() > MOST_LIMITS || !limits.iter().all(sound) {
-        let what = format!("charge_limits: expected at most {MOST_LIMITS}, from -60 to 100 °C, of 0 to 100 percent");
+        let what =
+            format!("charge_limits: expected at most {MOST_LIMITS}, from -60 to 100 °C, of 0 to 100 percent");
         problems.at(&table.span(), what);
     }
     if !limits.is_sorted_by(|one, other| one.from_c < other.from_c) {

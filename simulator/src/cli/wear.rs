@@ -90,7 +90,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
         let mut lived = Vec::new();
         for worker in workers {
-            let ended = worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a home could not be lived to its end")));
+            let ended = worker
+                .join()
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("a home could not be lived to its end")));
             lived.extend(ended?);
         }
         anyhow::Ok(lived)

@@ -1,4 +1,4 @@
-//! The floor of Victron's BatteryLife: it rises on every day on which the battery was drawn down to it, and
+//! The floor of Victron's `BatteryLife`: it rises on every day on which the battery was drawn down to it, and
 //! falls on every day on which the battery was charged.
 //!
 //! After `delegates/batterylife.py` of github.com/victronenergy/dbus-systemcalc-py: 10 % at least and 80 % at

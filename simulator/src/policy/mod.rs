@@ -18,7 +18,7 @@ pub enum Policy {
     /// Two levels by time of day, restored in reverse order; as SMA's Sunny Island is set up for it.
     TiersByTime,
     /// Everything but the critical tier is shed below a floor that rises by 5 % on each day that ends it, and
-    /// falls when the battery fills; as Victron's BatteryLife.
+    /// falls when the battery fills; as Victron's `BatteryLife`.
     BatteryLife,
 }
 

@@ -18,7 +18,9 @@ pub(super) fn ahead(planner: Planner, series: &Series, slot: Slot) -> Option<Vec
     let now = slot.start();
     let passed = now - series.start_unix;
     let hour = |ahead: i64| match planner {
-        Planner::Persistence if passed >= DAY * 3600 => Some(hour_from(series, now + (ahead % DAY - DAY) * 3600)),
+        Planner::Persistence if passed >= DAY * 3600 => {
+            Some(hour_from(series, now + (ahead % DAY - DAY) * 3600))
+        }
         Planner::Persistence => Some(hour_from(series, series.start_unix + ahead * 3600)),
         Planner::Told => Some(hour_from(series, now + ahead * 3600)),
         Planner::Hub | Planner::Past | Planner::None => None,

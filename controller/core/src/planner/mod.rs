@@ -275,7 +275,8 @@ fn trajectory(
             on[place] = serves(if on[place] { keep } else { restore }[place], charge);
             demand += if on[place] { f64::from(watts) } else { 0.0 };
         }
-        let most = input.needs.takes.filter(|_| slot < 2 * STAYS).map_or(settings.battery.worst_charge, |it| it.0);
+        let most =
+            input.needs.takes.filter(|_| slot < 2 * STAYS).map_or(settings.battery.worst_charge, |it| it.0);
         let net = (f64::from(likely.sun) - demand).min(most.0) * hours;
         charge += if net > 0.0 { net * efficiency } else { net / efficiency } / capacity;
         charge = charge.clamp(settings.reserve.floor.ratio().min(charge), 1.0);
