@@ -148,7 +148,11 @@ fn a_restart_remembers_and_counts_the_time_it_took() {
 
 /// At 08:00, after days with this sun, W.
 fn outlook(settings: &Settings, sun: f32, charge: f64, needs: Needs) -> Outlook {
-    let history = lived(&[sun; 20], 16, [40.0, 60.0, 80.0]);
+    outlook_after(settings, &[sun; 20], charge, needs)
+}
+
+fn outlook_after(settings: &Settings, sun: &[f32], charge: f64, needs: Needs) -> Outlook {
+    let history = lived(sun, 16, [40.0, 60.0, 80.0]);
     let input = PlanInput {
         issued: MIDNIGHT.plus(16),
         now: Uptime::from_seconds(5000),
@@ -183,6 +187,24 @@ fn a_plan_knows_the_floor_it_will_be_held_to() {
     assert!(held.expected[ten].ratio() > free.expected[ten].ratio() + 0.03);
     let back = held.plan.slots[0].restore[Tier::Convenience.place()].expect("a level");
     assert!(back.ratio() >= 0.85 - 1e-9, "it returns a hysteresis above: {back}");
+}
+
+/// Where dark days come among bright ones: since the TV will be off for the battery's sake, less needs to be held back from the pump.
+#[test]
+fn a_plan_spends_on_others_what_the_battery_keeps_from_the_tv() {
+    let settings = home(Chemistry::LeadAcidSealed);
+    let floors = [None, None, Some(percent(95.0)), Some(percent(95.0))];
+    let needs = Needs { floors, since_full: Some(Seconds(9.0 * DAY)), takes: None };
+    let important = |needs: Needs| -> f64 {
+        let weeks: Vec<f32> = [450.0, 450.0, 450.0, 40.0, 40.0, 450.0, 450.0].repeat(4);
+        let outlook = outlook_after(&settings, &weeks, 50.0, needs);
+        let level =
+            |keep: &[Option<StateOfCharge>; 4]| keep[Tier::Important.place()].expect("a level").ratio();
+        outlook.keep.iter().map(level).sum::<f64>() / outlook.keep.len() as f64
+    };
+    let (free, held) = (important(Needs::default()), important(needs));
+    println!("the pump is kept above {free:.3} without, above {held:.3} with a floor for the TV");
+    assert!(held < free - 2e-4, "{held} {free}");
 }
 
 #[test]
