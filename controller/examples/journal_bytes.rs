@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Journal, JournalOptions, LoadPoint, MinutePoint, SlotPoint, TimeRange, replay};
 use sunkeep_core::care::Care;
 use sunkeep_core::image::{ProcessImage, Reading};
-use sunkeep_core::planner::{PLAN_SLOTS, Plan, PlannedSlot};
+use sunkeep_core::planner::{ChoiceCosts, PLAN_SLOTS, Plan, PlannedSlot};
 use sunkeep_core::settings::{Load, Protection, Reserve, Settings, Tier};
 use sunkeep_core::{State, step};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Volts};
@@ -203,7 +203,9 @@ impl Home {
         });
         let slots = slots.collect();
         let (settings, now) = (self.settings.digest(), self.image.now);
-        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), settings, slots }
+        let costs =
+            ChoiceCosts { by_tiers_served: std::array::from_fn(|_| self.random.random_range(0.0..50.0)) };
+        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), settings, costs, slots }
     }
 
     fn minute(&self, stamp: sunkeep::journal::Stamp) -> MinutePoint {

@@ -5,7 +5,7 @@ mod story;
 use proptest::prelude::*;
 use story::{load, settings};
 use sunkeep_core::image::{ProcessImage, Reading, Request};
-use sunkeep_core::planner::PlannedSlot;
+use sunkeep_core::planner::{ChoiceCosts, PlannedSlot};
 use sunkeep_core::settings::{Settings, Tier};
 use sunkeep_core::{Plan, State, step};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
@@ -64,6 +64,7 @@ fn image(settings: &Settings, now: Uptime, (_, readings, wish, level): &Surprise
             made: now,
             into_slot: Seconds(100.0),
             settings: settings.digest(),
+            costs: ChoiceCosts { by_tiers_served: [4.0, 3.0, 2.0, 1.0] },
             slots: vec![slot; 3],
         }
     });
