@@ -196,7 +196,7 @@ async fn the_script_gets_every_part_and_the_charts_only_when_they_changed() {
 async fn every_field_of_the_api_is_described_and_every_description_has_a_field() {
     let mut home = Home::dull();
     home.view.faults = Arc::new(vec!["one".into()]);
-    home.view.decision.needs.takes = Some((Watts(0.0), Celsius(-3.0)));
+    Arc::make_mut(&mut home.view.decision).needs.takes = Some((Watts(0.0), Celsius(-3.0)));
     let page = serve_home(&home, None).await;
     assert!(
         page.get("/", "").await.body.contains("takes no charge"),
