@@ -75,7 +75,7 @@ fn measure(folder: &Path, page_size: u32, span: u32, max_bytes: u64) -> Result<(
         if second % 1800 == 1799 {
             let slot = Slot::of(START + second as i64);
             let (tiers, total) = ([Some(50.25), Some(31.5), Some(80.0), None], Some(161.75));
-            recorder.slot(SlotPoint { slot, tiers, total, sun: Some(120.5) });
+            recorder.slot(SlotPoint { slot, tiers, total, sun: Some(120.5), shared: None });
         }
         if recorder.record(&home.state, &home.image, &decision).is_some() {
             blocks += 1;

@@ -7,6 +7,7 @@ use sunkeep_models::time::Uptime;
 
 use crate::care::Needs;
 use crate::settings::Tier;
+use crate::steps::Draw;
 
 /// The outcome of one cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,9 @@ pub struct LoadDecision {
     pub pinned_until: Option<Uptime>,
     /// Whether the relay is known to do as decided; `None` when its state could not be read.
     pub confirmed: Option<bool>,
+    /// What it draws while on, by the steps that its switching makes in the total; `None` where it has a
+    /// meter of its own, or made no step yet.
+    pub draws: Option<Draw>,
 }
 
 /// A load that was switched.

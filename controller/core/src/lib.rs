@@ -15,6 +15,7 @@
 
 pub mod care;
 pub mod decision;
+pub mod disaggregate;
 pub mod estimate;
 pub mod evidence;
 pub mod explain;
@@ -26,6 +27,7 @@ pub mod protection;
 pub mod settings;
 pub mod state;
 mod step;
+pub mod steps;
 
 pub use decision::Decision;
 pub use image::ProcessImage;
