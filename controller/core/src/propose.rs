@@ -5,13 +5,18 @@
 //! battery cannot bear for [`crate::protection`].
 
 use sunkeep_models::battery::ChargeBounds;
-use sunkeep_models::quantity::StateOfCharge;
+use sunkeep_models::quantity::{Seconds, StateOfCharge};
 
 use crate::care::Needs;
 use crate::decision::{Basis, Because};
+use crate::evidence::takes_no_more;
 use crate::image::ProcessImage;
 use crate::settings::{Settings, Tier};
 use crate::state::State;
+
+/// How long a load has been off before it returns for no other reason than that the sun is thrown away: how much of it
+/// is, nobody measures, and a load that was too much for it must not try again all day.
+const SURPLUS_WAIT: Seconds = Seconds(2.0 * 3600.0);
 
 /// A load as the plan would have it. Where `on` is how it already is, only the reason is new.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +46,9 @@ pub fn propose(
     needs: &Needs,
 ) -> (Basis, Vec<Proposal>) {
     let (basis, levels) = levels(settings, state, image);
+    // A battery that takes no more is full for all that matters: what the sun brings beyond would be thrown away.
+    let shines = image.fresh(settings, image.sun).is_some_and(|watts| watts > 1.0);
+    let thrown_away = shines && takes_no_more(settings, image, charge);
     let proposals =
         settings.loads.iter().zip(&state.loads).enumerate().filter_map(|(number, (load, memory))| {
             if !load.switchable || load.powers_hub {
@@ -56,7 +64,13 @@ pub fn propose(
             let raised = needs.raise(load.tier, settings.reserve.hysteresis, [level.keep, level.restore]);
             let (wanted, for_battery) = raised[usize::from(!on)];
             // Being careful must not cost the lights: protection, too, judges by the best estimate.
-            let left = if load.tier == Tier::Critical { charge.best } else { charge.low };
+            let left = match load.tier {
+                Tier::Critical => charge.best,
+                _ if thrown_away && (on || image.now.since(memory.since) >= SURPLUS_WAIT) => {
+                    StateOfCharge::FULL
+                }
+                _ => charge.low,
+            };
             let enough = left >= wanted;
             let held = match needs.since_full.filter(|_| for_battery) {
                 Some(since_full) => Because::NotFull { left, keep: wanted, since_full },

@@ -32,6 +32,9 @@ pub const PLAN_SLOTS: usize = 3;
 
 /// Hours that are looked ahead. What is left then counts for nothing, which hardly matters so far away.
 const REACH: usize = 72;
+/// Nobody is shed while the battery is fuller than this: a load that returned because the battery was full, and was
+/// too much for the sun, may draw on it for a while.
+const NEARLY_FULL: f64 = 0.9;
 /// Likelihood of a turn, each time a future may turn into that of another day.
 const TURNING: f32 = 0.3;
 /// What switching a tier must save, in hours of the home's mean demand as though all of it could wait: less
@@ -168,6 +171,9 @@ fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -
         hourly.flat_map(|levels| [levels, levels]).collect()
     };
     let (mut keep, mut restore) = (levels(-price), levels(price));
+    for level in keep.iter_mut().flatten().flatten() {
+        *level = StateOfCharge::clamped(level.ratio().min(NEARLY_FULL));
+    }
     let least = least_for_strangers(settings, scenarios.strangeness());
     for (levels, least) in [(&mut keep, least), (&mut restore, least + settings.reserve.hysteresis)] {
         for level in levels.iter_mut().flat_map(|levels| &mut levels[1..]).flatten() {

@@ -28,9 +28,13 @@ const LEAST_MEASURED: usize = 12;
 pub(super) const TURN: usize = 6;
 /// Days of the same hour that fill a gap.
 const FILL_DAYS: usize = 7;
-/// How much a forecast's bright day (P90) counts beside that of P50. A dark one counts in full: a home that has
-/// not lived through dark days yet must not plan as if there were none.
-const RARE: f32 = 0.25;
+/// How much the dark, the usual and the bright day of a forecast count: three points that stand for a distribution
+/// whose 10th, 50th and 90th percentile they are (Keefer and Bodily, "Three-point approximations for continuous random
+/// variables", 1983).
+const SHARES: [f32; 3] = [0.3, 0.4, 0.3];
+/// How far a day as dark as one in ten lies between one of nothing but medians and one of nothing but P10: the slots of
+/// a day do not all turn out badly at once.
+const ALIKE: f32 = 0.8;
 /// How far apart two situations count as unlike, in means: sun of the last day, sun of the last three hours,
 /// demand of the last three hours, demand of the last day.
 const WIDTHS: [f32; 4] = [0.3, 0.5, 1.0, 0.3];
@@ -311,9 +315,13 @@ fn forecast_days(past: &Past, Forecasts { demand, sun }: &Forecasts) -> Vec<Day>
         f32::midpoint(at(2 * hour), at(2 * hour + 1))
     };
     let mut days = Vec::new();
-    for (sun, share) in [(&sun.p10, 1.0), (&sun.p50, 1.0), (&sun.p90, RARE)] {
+    for (quantile, share) in [(&sun.p10, SHARES[0]), (&sun.p50, SHARES[1]), (&sun.p90, SHARES[2])] {
+        let sun = |place: usize| {
+            let (middle, end) = (energy(&sun.p50, place), energy(quantile, place));
+            middle + ALIKE * (end - middle)
+        };
         let hour = |hour: usize| Hour {
-            sun: energy(sun, hour),
+            sun: sun(hour),
             demand: std::array::from_fn(|tier| energy(&demand[tier].p50, hour)),
         };
         let today: [Hour; DAY] = std::array::from_fn(hour);
