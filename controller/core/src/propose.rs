@@ -8,6 +8,7 @@ use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::quantity::{Seconds, StateOfCharge};
 use sunkeep_models::time::Uptime;
 
+use crate::care::Needs;
 use crate::decision::{Basis, Because};
 use crate::evidence::{NEARLY_FULL, takes_no_more};
 use crate::image::ProcessImage;
@@ -37,19 +38,23 @@ struct Level {
     until: Option<i64>,
 }
 
+/// Sun that nobody takes.
+#[derive(Debug, Clone, Copy)]
+struct Surplus {
+    thrown_away: bool,
+    nearly_full: bool,
+}
+
 /// Proposes a state for every load that a relay can switch.
 pub fn propose(
     settings: &Settings,
     state: &State,
     image: &ProcessImage,
     charge: ChargeBounds,
+    needs: &Needs,
 ) -> (Basis, Vec<Proposal>) {
     let (basis, levels) = levels(settings, state, image);
-    // A battery that is seen to take no more is full for all that matters: what the sun brings beyond would be thrown
-    // away. Where nobody measures the current that is a guess, and the levels decide.
-    let shines = image.fresh(settings, image.sun).is_some_and(|watts| watts > 1.0);
-    let seen = image.fresh(settings, image.battery.current).is_some();
-    let thrown_away = shines && seen && takes_no_more(settings, image, charge);
+    let sun = Surplus::of(settings, image, charge);
     let proposals =
         settings.loads.iter().zip(&state.loads).enumerate().filter_map(|(number, (load, memory))| {
             if !load.switchable || load.powers_hub {
@@ -61,34 +66,41 @@ pub fn propose(
             let Some(level) = levels[load.tier.place()] else {
                 return Some(Proposal { load: number, on: true, because: Because::Free });
             };
-            let (on, because) = judge(load.tier, level, memory, charge, image.now, thrown_away);
+            let raised = needs.raise(load.tier, settings.reserve.hysteresis, [level.keep, level.restore]);
+            let on = memory.on.unwrap_or(true);
+            let (keep, for_battery) = raised[usize::from(!on)];
+            // Being careful must not cost the lights: protection, too, judges by the best estimate.
+            let left = if load.tier == Tier::Critical { charge.best } else { charge.low };
+            let (on, because) = if left >= keep {
+                (true, Because::Free)
+            } else if load.tier != Tier::Critical && sun.serves(memory, image.now) {
+                (true, Because::Surplus)
+            } else {
+                let held = Because::Held { tier: load.tier, left, keep, until: level.until };
+                let not_full = |since_full| Because::NotFull { left, keep, since_full };
+                (false, needs.since_full.filter(|_| for_battery).map_or(held, not_full))
+            };
             Some(Proposal { load: number, on, because })
         });
     (basis, proposals.collect())
 }
 
-/// Whether a load is supplied at this charge, and why.
-fn judge(
-    tier: Tier,
-    level: Level,
-    memory: &LoadState,
-    charge: ChargeBounds,
-    now: Uptime,
-    thrown_away: bool,
-) -> (bool, Because) {
-    let on = memory.on.unwrap_or(true);
-    let keep = if on { level.keep } else { level.restore };
-    // Being careful must not cost the lights: protection, too, judges by the best estimate.
-    let left = if tier == Tier::Critical { charge.best } else { charge.low };
-    // A load that came back for the sun's sake, and is too much for it, draws on a full battery for a while.
-    let lent = on && memory.because == Because::Surplus && charge.best.ratio() >= NEARLY_FULL;
-    let surplus = lent || thrown_away && (on || now.since(memory.since) >= SURPLUS_WAIT);
-    if left >= keep {
-        (true, Because::Free)
-    } else if surplus && tier != Tier::Critical {
-        (true, Because::Surplus)
-    } else {
-        (false, Because::Held { tier, left, keep, until: level.until })
+impl Surplus {
+    /// A battery that is seen to take no more is full for all that matters: what the sun brings beyond would be thrown
+    /// away. Where nobody measures the current that is a guess, and the levels decide.
+    fn of(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Self {
+        let shines = image.fresh(settings, image.sun).is_some_and(|watts| watts > 1.0);
+        let seen = image.fresh(settings, image.battery.current).is_some();
+        let thrown_away = shines && seen && takes_no_more(settings, image, charge);
+        Self { thrown_away, nearly_full: charge.best.ratio() >= NEARLY_FULL }
+    }
+
+    /// Whether a load is supplied for its sake. One that came back so, and is too much for the sun, draws on a nearly
+    /// full battery for a while.
+    fn serves(self, memory: &LoadState, now: Uptime) -> bool {
+        let on = memory.on.unwrap_or(true);
+        let lent = on && memory.because == Because::Surplus && self.nearly_full;
+        lent || self.thrown_away && (on || now.since(memory.since) >= SURPLUS_WAIT)
     }
 }
 

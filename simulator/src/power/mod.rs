@@ -8,7 +8,9 @@
 //! this home has lived through alone: the factory load model was trained on these very homes, and is never
 //! asked. From its second week on the hub's planner makes the same plans with forecasts and without.
 
+mod rule;
 mod score;
+mod told;
 
 use core::time::Duration;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
 use sunkeep_core::evidence::{EndedSlot, History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
-use sunkeep_core::planner::{PlanInput, plan};
+use sunkeep_core::planner::{PlanInput, plan, plan_told};
 use sunkeep_core::{Decision, Plan, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
@@ -28,6 +30,7 @@ use crate::home::{BusAddress, HomeOptions, UnitAddress};
 use crate::hub_config::{HubOptions, hub_toml};
 use crate::plant::{Plant, RecordedHome, Series, SeriesError, Tier};
 
+pub use rule::play_rule;
 pub use score::Score;
 
 /// Length of a cycle.
@@ -48,6 +51,10 @@ pub enum Planner {
     Hub,
     /// The hub's planner, without any forecast or prior.
     Past,
+    /// The planner's method, told that yesterday comes again and again.
+    Persistence,
+    /// The planner's method, told what the next 48 hours bring.
+    Told,
     /// Nobody: the reserve rule holds alone, as on a hub without a clock.
     None,
 }
@@ -93,6 +100,8 @@ pub struct Played {
     pub score: Score,
     /// What was on at the start of each row, as the hub had just decided.
     pub switches: Vec<[bool; 3]>,
+    /// What the tiers wanted and did not get, Wh.
+    pub unserved: [f64; 3],
 }
 
 /// Plays a site.
@@ -115,7 +124,8 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
         }
         run.advance();
     }
-    Ok(Played { score: Score::of(&run.plant, options.planner, run.split.share()), switches })
+    let unserved = run.plant.ledger().unserved;
+    Ok(Played { score: Score::of(&run.plant, options.planner, run.split.share()), switches, unserved })
 }
 
 /// The plant and the hub's parts in step.
@@ -160,7 +170,7 @@ impl Run {
                 let settings = Arc::new(home.settings.clone());
                 Some(Forecasters::load(settings, home.zone.clone(), sun_forecaster(&home)?))
             }
-            Planner::Past | Planner::None => None,
+            Planner::Past | Planner::Persistence | Planner::Told | Planner::None => None,
         };
         let image = ProcessImage::empty(Uptime::default(), &home.settings);
         Ok(Self {
@@ -288,6 +298,7 @@ impl Run {
             into_slot: self.gone_of(slot),
             charge: decision.charge,
             sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
+            needs: decision.needs,
             history: self.history.clone(),
             learnt: None,
         };
@@ -304,8 +315,13 @@ impl Run {
             forecasts: None,
             history: &self.history,
             sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
+            needs: decision.needs,
         };
-        plan(&self.home.settings, &input).map(|outlook| outlook.plan)
+        let outlook = match told::ahead(self.planner, self.plant.series(), slot) {
+            Some(ahead) => plan_told(&self.home.settings, &PlanInput { sun_now: None, ..input }, &ahead),
+            None => plan(&self.home.settings, &input),
+        };
+        outlook.map(|outlook| outlook.plan)
     }
 
     fn gone_of(&self, slot: Slot) -> Seconds {

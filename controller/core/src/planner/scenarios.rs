@@ -43,11 +43,11 @@ const LATELY: usize = 3;
 
 /// Energy of an hour, Wh.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Hour {
+pub struct Hour {
     /// What the panels could deliver.
-    pub(super) sun: f32,
+    pub sun: f32,
     /// What the critical, important and convenience tiers want.
-    pub(super) demand: [f32; 3],
+    pub demand: [f32; 3],
 }
 
 /// What is looked at to tell how alike two moments are, in widths.
@@ -83,6 +83,8 @@ pub(super) struct Scenarios {
     pub(super) lived: usize,
     /// Mean demand of all tiers in an hour, Wh.
     pub(super) mean_demand: f32,
+    /// Whether the days are known to come in this order: then no future turns into another.
+    known: bool,
 }
 
 impl Scenarios {
@@ -107,9 +109,23 @@ impl Scenarios {
         for day in &mut days {
             day.features = std::array::from_fn(|turn| features(&day.hours, DAY + turn * TURN, means));
         }
-        let mut scenarios = Self { days, lived, mean_demand: means[1] };
+        let mut scenarios = Self { days, lived, mean_demand: means[1], known: false };
         scenarios.weigh(&past, means, sun_now);
         Some(scenarios)
+    }
+
+    /// The days of a future that is known, whole days of it; its last day goes on for ever. `None` without a day.
+    pub(super) fn told(ahead: &[Hour]) -> Option<Self> {
+        let (whole, _) = ahead.as_chunks::<DAY>();
+        let day = |(place, today): (usize, &[Hour; DAY])| {
+            let mut hours = [Hour::default(); 2 * DAY];
+            hours[DAY..].copy_from_slice(today);
+            let (next, weight) = ((place + 1 < whole.len()).then_some(place + 1), f32::from(place == 0));
+            Day { hours, features: Default::default(), next, share: 1.0, weight }
+        };
+        let days: Vec<Day> = whole.iter().take(MOST_DAYS).enumerate().map(day).collect();
+        let mean_demand = means(&days)[1];
+        (!days.is_empty()).then_some(Self { days, lived: MOST_DAYS, mean_demand, known: true })
     }
 
     /// Weighs the days by how alike their start is to now.
@@ -156,6 +172,9 @@ impl Scenarios {
     /// like each of the days, row by row.
     pub(super) fn turns(&self, turn: usize) -> Vec<f32> {
         let ends = turn == DAY / TURN;
+        if self.known {
+            return self.go_on(ends);
+        }
         let mut turns = Vec::with_capacity(self.days.len() * self.days.len());
         for from in &self.days {
             let row = turns.len();
@@ -167,6 +186,18 @@ impl Scenarios {
             for likely in &mut turns[row..] {
                 *likely /= sum;
             }
+        }
+        turns
+    }
+}
+
+impl Scenarios {
+    /// The turns of a future that is known: each day goes on as itself, and where it ends as the next.
+    fn go_on(&self, ends: bool) -> Vec<f32> {
+        let count = self.days.len();
+        let mut turns = vec![0.0; count * count];
+        for (place, day) in self.days.iter().enumerate() {
+            turns[place * count + day.next.filter(|_| ends).unwrap_or(place)] = 1.0;
         }
         turns
     }
