@@ -214,6 +214,7 @@ fn what_cannot_be_is_refused_with_its_line_and_reason() {
         ("nominal_w = 350", "nominal_w = -1", "nominal_w is -1, expected 0 to 1000000"),
         ("pin = \"2468\" ", "pin = \"12\" ", "pin: expected 4 to 12 digits"),
         ("# listen = \"127.0.0.1:8080\"", "listen = \"localhost\"", "expected an address and port"),
+        ("# language = \"en\"", "language = \"de\"", "language is \"de\", expected one of en, fr, sw, hi"),
         ("# cap = 2 ", "cap = 0 ", "cap is 0, expected at least 1"),
         ("# important_percent = 45", "important_percent = 10", "expected to rise in this order"),
         ("# low_percent = 15 ", "low_percent = 30 ", "expected to rise in this order"),

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use sunkeep_core::decision::Basis;
-use sunkeep_core::explain::{Clock, alarm, needs, sentence};
 use sunkeep_core::image::Reading;
 use sunkeep_core::planner::{ChoiceCosts, PlannedSlot};
 use sunkeep_core::settings::Tier;
@@ -16,6 +15,7 @@ use sunkeep_models::time::Zone;
 
 use super::CliError;
 use crate::journal::{Moment, known_span, moment};
+use crate::language::{Clock, Language, alarm, needs, sentence};
 
 /// What is served by how many tiers are, for a sentence.
 const SERVED: [&str; 4] = ["nothing", "the critical loads", "critical and important loads", "everything"];
@@ -123,16 +123,16 @@ fn told(moment: &Moment, zone: &Zone) -> String {
     }
     text += "\n";
     if let Some(what) = decision.alarm {
-        let _ = writeln!(text, "\n{}", alarm(what));
+        let _ = writeln!(text, "\n{}", alarm(Language::English, what));
     }
-    for need in needs(&decision.needs) {
+    for need in needs(Language::English, &decision.needs) {
         let _ = writeln!(text, "\n{need}");
     }
     text += &levels(moment, zone);
     text += "\n";
     let clock = Clock { unix: Some(unix), utc_offset: image.utc_offset };
     for (load, decided) in settings.loads.iter().zip(&decision.loads) {
-        let _ = writeln!(text, "{}", sentence(load, decided, clock));
+        let _ = writeln!(text, "{}", sentence(Language::English, load, decided, clock));
     }
     text
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sunkeep_core::evidence;
-use sunkeep_core::explain::needs;
 use sunkeep_core::settings::Tier;
 use sunkeep_models::forecast::Forecast;
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
@@ -21,6 +20,7 @@ use super::{CliError, ConfigFile};
 use crate::config::Home;
 use crate::forecasts::{Forecasters, Job, sun_forecaster};
 use crate::journal::{Moment, known_span, moment};
+use crate::language::{Language, needs};
 use crate::records::Memory;
 use crate::view::Forecasts;
 
@@ -95,7 +95,7 @@ fn as_table(home: &Home, job: &Job, forecasts: &Forecasts) -> String {
         job.charge.low,
         job.charge.high
     );
-    for need in needs(&job.needs) {
+    for need in needs(Language::English, &job.needs) {
         let _ = writeln!(text, "{need}");
     }
     let _ = writeln!(
@@ -180,7 +180,7 @@ fn as_json(home: &Home, job: &Job, forecasts: &Forecasts) -> Value {
         "time_zone": home.zone.name(),
         "as_of": job.issued.start() + job.into_slot.0 as i64,
         "charge": { "low": job.charge.low.ratio(), "best": job.charge.best.ratio(), "high": job.charge.high.ratio() },
-        "needs": needs(&job.needs),
+        "needs": needs(Language::English, &job.needs),
         "load_by": forecasts.load_by,
         "load_skill": forecasts.skill,
         "sun_skill": forecasts.sun_skill,

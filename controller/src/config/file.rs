@@ -51,6 +51,7 @@ pub(super) struct File {
 pub(super) struct SiteTable {
     pub(super) name: Spanned<String>,
     pub(super) timezone: Spanned<String>,
+    pub(super) language: Option<Spanned<String>>,
     pub(super) latitude: Option<Spanned<f64>>,
     pub(super) longitude: Option<Spanned<f64>>,
 }
