@@ -130,6 +130,7 @@ note-stuck = The hub is stuck.
 note-stuck-detail = It last reported { $span } ago. What you see is from then, and may be wrong.
 note-no-time = The time of day is not known.
 note-no-time-detail = Forecasts wait until the hub learns it. Loads are switched safely without it.
+note-lost = No answer from the hub since { $time } by this phone. What you see is from then.
 note-late = Your wish was passed on, but the hub has not taken it up yet.
 
 ## Loads.

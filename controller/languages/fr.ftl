@@ -130,6 +130,7 @@ note-stuck = Le boîtier est bloqué.
 note-stuck-detail = Dernières nouvelles il y a { $span }. Ce que vous voyez date de ce moment et peut être faux.
 note-no-time = L'heure n'est pas connue.
 note-no-time-detail = Les prévisions attendent que le boîtier l'apprenne. Les appareils sont commandés sûrement sans elle.
+note-lost = Pas de réponse du boîtier depuis { $time } à l'heure de ce téléphone. Ce que vous voyez date de ce moment.
 note-late = Votre demande a été transmise, mais le boîtier ne l'a pas encore prise en compte.
 
 ## Loads.

@@ -130,6 +130,7 @@ note-stuck = Kifaa hiki kimekwama.
 note-stuck-detail = Kiliripoti mara ya mwisho { $span } zilizopita. Unachoona ni cha wakati huo, na huenda si sahihi.
 note-no-time = Saa haijulikani.
 note-no-time-detail = Utabiri unasubiri hadi saa ijulikane. Vifaa vinawashwa na kuzimwa kwa usalama bila hiyo.
+note-lost = Kifaa hiki hakijajibu tangu { $time } kwa saa ya simu hii. Unachoona ni cha wakati huo.
 note-late = Ombi lako limepelekwa, lakini kifaa hiki bado hakijalichukua.
 
 ## Loads.

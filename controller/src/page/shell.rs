@@ -42,7 +42,9 @@ pub(super) fn live(home: &Home) -> Markup {
         body data-home=(home.key) data-charts=(home.charts_version) {
             header { p class="site" { (home.site) } @for (id, part) in home.top.iter().take(1) { p id=(id) { (part) } } }
             main {
-                p id="lost" class="note bad" role="alert" hidden {}
+                // The script puts the time of the phone in the place of the sign.
+                p id="lost" class="note bad" role="alert" hidden
+                    data-say=(speaks.say("note-lost", &[("time", "%".into())])) {}
                 @if home.late {
                     p class="note watch" role="status" {
                         (speaks.word("note-late"))
