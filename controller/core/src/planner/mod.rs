@@ -148,23 +148,51 @@ impl Plan {
     }
 }
 
+/// A part of the method, to be left out to see what it is worth. No hub leaves one out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Days count by how alike they are to now; without, all as much.
+    Likeness,
+    /// Many days may come; without, only their mean.
+    Spread,
+    /// A future may turn into that of another day; without, a day that has begun is known to its end, and the days that
+    /// followed it are, too.
+    Turns,
+    /// What is left after a day is worth what it serves in the two days after; without, nothing.
+    EndValue,
+    /// Switching has a price.
+    SwitchPrice,
+}
+
 /// Makes a plan; `None` where neither the past nor a forecast says anything about a day.
 pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
+    plan_without(settings, input, None)
+}
+
+/// Makes a plan with a part of the method left out.
+pub fn plan_without(settings: &Settings, input: &PlanInput<'_>, part: Option<Part>) -> Option<Outlook> {
     let forecasts = input.forecasts.as_ref();
-    let scenarios = Scenarios::gather(input.history, forecasts, input.issued, input.sun_now)?;
-    Some(plan_for(settings, input, &scenarios))
+    let scenarios = Scenarios::gather(input.history, forecasts, input.issued, input.sun_now, part)?;
+    Some(plan_for(settings, input, &scenarios, part))
 }
 
 /// Makes the plan of somebody who is told the coming hours, whole days of them: to see what knowing is worth. No hub
 /// is. `None` without a whole day.
 pub fn plan_told(settings: &Settings, input: &PlanInput<'_>, ahead: &[Hour]) -> Option<Outlook> {
-    Some(plan_for(settings, input, &Scenarios::told(ahead)?))
+    Some(plan_for(settings, input, &Scenarios::told(ahead)?, None))
 }
 
-fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -> Outlook {
+fn plan_for(
+    settings: &Settings,
+    input: &PlanInput<'_>,
+    scenarios: &Scenarios,
+    without: Option<Part>,
+) -> Outlook {
     let bank = Bank::new(settings, &input.needs);
-    let costs = expected_costs(&bank, scenarios, input);
-    let price = scenarios.mean_demand * PRICE_HOURS / 1000.0;
+    let reach = if without == Some(Part::EndValue) { DAY } else { REACH };
+    let costs = expected_costs(&bank, scenarios, input, reach);
+    let price = if without == Some(Part::SwitchPrice) { 0.0 } else { PRICE_HOURS };
+    let price = scenarios.mean_demand * price / 1000.0;
     let levels = |price: f32| -> Vec<_> {
         let hourly = costs.iter().map(|choices| levels::of(settings, &bank, choices, price));
         hourly.flat_map(|levels| [levels, levels]).collect()
@@ -211,7 +239,7 @@ fn least_for_strangers(settings: &Settings, strangeness: f64) -> f64 {
 
 /// Expected cost of each choice in each of the hours that a plan shows, by charge: the days' own, by their
 /// weight.
-fn expected_costs(bank: &Bank, scenarios: &Scenarios, input: &PlanInput<'_>) -> Vec<Choices> {
+fn expected_costs(bank: &Bank, scenarios: &Scenarios, input: &PlanInput<'_>, reach: usize) -> Vec<Choices> {
     const TURNS: usize = DAY / TURN;
     let days = &scenarios.days;
     let turns: [Vec<f32>; TURNS] = std::array::from_fn(|turn| scenarios.turns(turn + 1));
@@ -220,7 +248,7 @@ fn expected_costs(bank: &Bank, scenarios: &Scenarios, input: &PlanInput<'_>) -> 
     let mut expected = vec![[[0.0; POINTS]; CHOICES]; HORIZON / 2];
     let mut choices = [[0.0; POINTS]; CHOICES];
     let refusing = bank.refusing(&input.needs);
-    for hour in (0..REACH).rev() {
+    for hour in (0..reach).rev() {
         let bank = if hour < STAYS { &refusing } else { bank };
         let into_day = hour % DAY + 1;
         if into_day.is_multiple_of(TURN) {
