@@ -59,7 +59,7 @@ fn each_part_that_is_left_out_changes_what_is_done_and_the_whole_is_the_hubs_own
         let place = usize::from(variant.name.contains("throttled"));
         let score = play(variant, [&dull, &bright][place]);
         assert_ne!(score, scores[place], "{} is nothing", variant.name);
-        let row = TableRow::of(&scores[place..=place], &[score.clone()]).expect("a row");
+        let row = TableRow::of(&scores[place..=place], std::slice::from_ref(&score)).expect("a row");
         assert!((row.cost[0] - score.cost / scores[place].cost).abs() < 1e-9, "{row:?}");
     }
 }
