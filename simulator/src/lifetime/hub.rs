@@ -1,7 +1,5 @@
 //! The hub in a synthetic home, without wire: its own settings, its own `step`, its own plans.
 
-use std::path::PathBuf;
-
 use sunkeep::config::Home;
 use sunkeep_core::care::Care;
 use sunkeep_core::evidence::{History, Tally, sun_now};
@@ -12,8 +10,7 @@ use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 
 use super::{CYCLE, LifetimeError};
-use crate::home::{BusAddress, BusSpec, HomeOptions, UnitAddress};
-use crate::hub_config::{HubOptions, hub_toml};
+use crate::hub_config::on_paper;
 use crate::plant::{Plant, SolarHome};
 
 /// How wrong the state of charge may be: it is told exactly, as to the other policies, and this is rounding.
@@ -107,18 +104,5 @@ impl Hub {
 
 /// The configuration that this home's hub would have on the wire.
 fn configuration(home: &SolarHome) -> Result<Home, LifetimeError> {
-    let on_paper = |bus: BusSpec| BusAddress {
-        name: bus.name,
-        transport: bus.transport,
-        address: "127.0.0.1:502".into(),
-        units: bus.units.into_iter().map(|(unit, model)| UnitAddress { unit, model }).collect(),
-    };
-    let buses: Vec<_> = HomeOptions::usual(None).over_tcp().buses.into_iter().map(on_paper).collect();
-    let hub = HubOptions {
-        page: "127.0.0.1:8080".into(),
-        pin: None,
-        journal: PathBuf::new().display().to_string(),
-    };
-    let text = hub_toml(&Plant::Synthetic(Box::new(home.clone())), &buses, &hub)?;
-    Ok(Home::parse("simulated", &text)?)
+    Ok(Home::parse("simulated", &on_paper(&Plant::Synthetic(Box::new(home.clone())))?)?)
 }

@@ -13,7 +13,7 @@ mod score;
 mod told;
 
 use core::time::Duration;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sunkeep::config::{ConfigError, Home};
@@ -26,8 +26,7 @@ use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 
-use crate::home::{BusAddress, HomeOptions, UnitAddress};
-use crate::hub_config::{HubOptions, hub_toml};
+use crate::hub_config::on_paper;
 use crate::plant::{Plant, RecordedHome, Series, SeriesError, Tier};
 
 pub use rule::play_rule;
@@ -331,20 +330,7 @@ impl Run {
 
 /// The configuration that this home's hub would have on the wire.
 fn configuration(plant: &RecordedHome) -> Result<Home, PowerError> {
-    let on_paper = |bus: crate::home::BusSpec| BusAddress {
-        name: bus.name,
-        transport: bus.transport,
-        address: "127.0.0.1:502".into(),
-        units: bus.units.into_iter().map(|(unit, model)| UnitAddress { unit, model }).collect(),
-    };
-    let buses: Vec<_> = HomeOptions::usual(None).over_tcp().buses.into_iter().map(on_paper).collect();
-    let hub = HubOptions {
-        page: "127.0.0.1:8080".into(),
-        pin: None,
-        journal: PathBuf::new().display().to_string(),
-    };
-    let text = hub_toml(&Plant::Recorded(Box::new(plant.clone())), &buses, &hub)?;
-    Ok(Home::parse(plant.name(), &text)?)
+    Ok(Home::parse(plant.name(), &on_paper(&Plant::Recorded(Box::new(plant.clone())))?)?)
 }
 
 /// Writes switches as the scorer of the benchmark reads them.

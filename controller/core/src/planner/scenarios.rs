@@ -189,9 +189,7 @@ impl Scenarios {
         }
         turns
     }
-}
 
-impl Scenarios {
     /// The turns of a future that is known: each day goes on as itself, and where it ends as the next.
     fn go_on(&self, ends: bool) -> Vec<f32> {
         let count = self.days.len();
