@@ -165,7 +165,7 @@ fn lay_out(path: &Path, connection: &Connection) -> Result<(), JournalError> {
     connection.execute_batch(&sql).map_err(fail("laying out its tables"))
 }
 
-fn store_of(connection: &Connection) -> rusqlite::Result<StoreId> {
+pub(super) fn store_of(connection: &Connection) -> rusqlite::Result<StoreId> {
     connection.query_row("SELECT store FROM meta", [], |row| Ok(StoreId(row.get(0)?)))
 }
 

@@ -127,6 +127,8 @@ pub struct Outlook {
     pub plan: Plan,
     /// Expected state of charge at the start of each slot (P50 of sun and demand).
     pub expected: Vec<StateOfCharge>,
+    /// Whether the critical, important and convenience tiers are expected to be served, slot by slot.
+    pub served: Vec<[bool; 3]>,
     /// Level below which each tier is shed, slot by slot.
     pub keep: Vec<[Option<StateOfCharge>; 4]>,
     /// Level that the battery must hold at the start of each slot so that the critical tier is served until
@@ -182,7 +184,7 @@ fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -
         restore[0] = Some(back);
     }
     raise(settings, &input.needs, &mut keep, &mut restore);
-    let expected = trajectory(settings, input, scenarios, &keep, &restore);
+    let (expected, served) = trajectory(settings, input, scenarios, &keep, &restore);
     let slots = (0..PLAN_SLOTS).map(|slot| PlannedSlot {
         keep: keep[slot],
         restore: restore[slot],
@@ -197,7 +199,7 @@ fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -
         slots: slots.collect(),
     };
     let critical_need = reserve::critical_need(settings, input.forecasts.as_ref());
-    Outlook { plan, expected, keep, critical_need }
+    Outlook { plan, expected, served, keep, critical_need }
 }
 
 /// The level below which no plan serves anything but the critical tier. In a home that is hardly known that is the
@@ -285,21 +287,21 @@ fn turn(scenarios: &Scenarios, likely: &[f32], day_ends: bool, next: &[Worth], t
     }
 }
 
-/// State of charge at the start of each slot if sun and demand come as their medians say, or as the mean of
-/// the likely days where there is no forecast.
+/// State of charge at the start of each slot and the tiers that are served in it, if sun and demand come as their
+/// medians say, or as the mean of the likely days where there is no forecast.
 fn trajectory(
     settings: &Settings,
     input: &PlanInput<'_>,
     scenarios: &Scenarios,
     keep: &[[Option<StateOfCharge>; 4]],
     restore: &[[Option<StateOfCharge>; 4]],
-) -> Vec<StateOfCharge> {
+) -> (Vec<StateOfCharge>, Vec<[bool; 3]>) {
     let efficiency = settings.efficiency;
     let hours = Seconds(SLOT_SECONDS as f64).hours();
     let capacity = settings.battery.nominal_energy().0;
     let mut on = [true; 3];
     let mut charge = input.charge.best.ratio();
-    let mut expected = Vec::with_capacity(HORIZON);
+    let (mut expected, mut served) = (Vec::with_capacity(HORIZON), Vec::with_capacity(HORIZON));
     for (slot, (keep, restore)) in keep.iter().zip(restore).enumerate() {
         expected.push(StateOfCharge::clamped(charge));
         let likely = match &input.forecasts {
@@ -311,13 +313,14 @@ fn trajectory(
             on[place] = serves(if on[place] { keep } else { restore }[place], charge);
             demand += if on[place] { f64::from(watts) } else { 0.0 };
         }
+        served.push(on);
         let most =
             input.needs.takes.filter(|_| slot < 2 * STAYS).map_or(settings.battery.worst_charge, |it| it.0);
         let net = (f64::from(likely.sun) - demand).min(most.0) * hours;
         charge += if net > 0.0 { net * efficiency } else { net / efficiency } / capacity;
         charge = charge.clamp(settings.reserve.floor.ratio().min(charge), 1.0);
     }
-    expected
+    (expected, served)
 }
 
 impl Forecasts {
