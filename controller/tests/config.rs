@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use sunkeep::config::{Home, Place, RelayAt};
 use sunkeep::gpio::Bias;
-use sunkeep_core::care::{Care, ChargeLimit};
+use sunkeep_core::care::{Care, ChargeLimit, WearPrice};
 use sunkeep_core::settings::Tier;
 use sunkeep_models::battery::Chemistry;
 use sunkeep_models::quantity::Celsius;
@@ -123,7 +123,10 @@ fn care_is_as_the_chemistry_wants_and_as_the_file_says() {
     let lead = with("chemistry = \"lfp\" ", "chemistry = \"lead_acid_flooded\" ");
     let usual = home(&lead);
     assert_eq!(usual, Care::usual(Chemistry::LeadAcidFlooded));
-    assert_eq!(home(&lead.replace("# rising_floor = true", "rising_floor = false")), Care::none());
+    assert_eq!(home(&lead.replace("# rising_floor = true", "rising_floor = false")).floor, None);
+    assert_eq!(home(&lead.replace("# wear_price = 0.5", "wear_price = 0")).wear, None);
+    let told = home(&lead.replace("# wear_price = 0.5", "wear_price = 1"));
+    assert_eq!(told.wear, Some(WearPrice::usual(Chemistry::LeadAcidFlooded, 1.0)));
     let told = home(&lead.replace("# after_days = 3", "after_days = 10"));
     assert_eq!(told.floor.map(|floor| floor.after_days), Some(10.0));
     assert_eq!(told.floor.map(|floor| floor.highest), usual.floor.map(|floor| floor.highest));

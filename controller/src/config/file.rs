@@ -127,6 +127,7 @@ pub(super) struct CareTable {
     pub(super) rise_percent_a_day: Option<Spanned<f64>>,
     pub(super) highest_percent: Option<Spanned<f64>>,
     pub(super) highest_important_percent: Option<Spanned<f64>>,
+    pub(super) wear_price: Option<Spanned<f64>>,
     pub(super) charge_limits: Option<Spanned<Vec<ChargeLimitTable>>>,
 }
 

@@ -59,7 +59,8 @@ pub struct Plan {
 }
 
 /// Expected cost of each choice: what stays unserved in the hour and in the days after it, in kilowatt-hours of
-/// the convenience tier (one of the important tier counts as 10, one of the critical tier as 100).
+/// the convenience tier (one of the important tier counts as 10, one of the critical tier as 100); with what wears the
+/// battery, and less what a full battery is worth, where these have a price ([`crate::care::WearPrice`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ChoiceCosts {
     /// By how many tiers are served, from none to all three.
