@@ -289,7 +289,10 @@ fn the_command_plays_a_folder_and_writes_what_the_scorer_reads() {
     assert_eq!(lines.len(), 2);
     for line in &lines {
         assert!(line["wall_seconds"].as_f64().expect("seconds") > 0.0);
-        assert_eq!((&line["settings"], &line["one_meter"]), (&Value::from("default"), &Value::from(false)));
+        assert_eq!(line["one_meter"], false);
+        assert_eq!(line["settings"], lines[0]["settings"], "one setting for all sites");
+        assert!(line["settings"]["reserve"]["floor"].as_f64() > Some(0.0), "{line}");
+        assert!(line["settings"]["min_on_off_s"][2][0].as_f64() > Some(0.0), "minimum times are on: {line}");
         let written =
             std::fs::read_to_string(out.join(format!("{}.csv", line["site"].as_str().expect("a name"))));
         let written = written.expect("the switches");

@@ -18,6 +18,8 @@ pub struct Decision {
     pub basis: Basis,
     /// What the battery needs.
     pub needs: Needs,
+    /// Whether the hub's own work that can wait may run now.
+    pub background_work: bool,
     /// What protection is doing.
     pub alarm: Option<Alarm>,
     /// Each load, in the order of the settings.

@@ -266,6 +266,22 @@ fn takes_no_more(settings: &Settings, image: &ProcessImage, charge: ChargeBounds
     idle || fresh(image.battery.voltage).is_some_and(|volts| volts >= absorption)
 }
 
+/// Whether the sun carries all loads, so that the battery is not discharged: by its current, or its power, or by the
+/// panels' power and that of all loads. `None` where nothing of this is measured.
+pub(crate) fn sun_carries(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Option<bool> {
+    let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
+    let battery = &settings.battery;
+    let shines = fresh(image.sun).is_none_or(|watts| watts > 1.0);
+    if let Some(amps) = fresh(image.battery.current) {
+        let error = battery.current_offset_error.0 + amps.abs() * battery.current_gain_error;
+        return Some(shines && (amps > error || is_idle(settings, image, charge) == Some(true)));
+    }
+    if let Some(watts) = fresh(image.battery.power) {
+        return Some(shines && watts > 0.0);
+    }
+    Some(fresh(image.sun)? > fresh(image.load)?)
+}
+
 /// Whether the battery is nearly full and neither charged, but for the tail, nor discharged; `None` where nobody
 /// measures the current.
 pub(crate) fn is_idle(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Option<bool> {

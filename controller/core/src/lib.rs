@@ -11,9 +11,12 @@
 //! 3. [`guards`]: strike what must not be switched now. A guard never adds a proposal.
 //! 4. [`protection`]: switch off what the battery cannot bear. Protection never switches anything on.
 //!
+//! Then it is said whether the hub's own work that can wait may run (`background`).
+//!
 //! [`care`] says what the battery needs before anything is proposed. Beside the cycle, [`planner`] turns forecasts
 //! into a plan, and [`wish`] says what it costs to keep a load on that a person asked for.
 
+mod background;
 pub mod care;
 pub mod decision;
 pub mod disaggregate;

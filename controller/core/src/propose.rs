@@ -45,6 +45,17 @@ struct Surplus {
     nearly_full: bool,
 }
 
+/// What is proposed, and from what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposed {
+    /// What the levels came from.
+    pub basis: Basis,
+    /// A state for every load that a relay can switch.
+    pub loads: Vec<Proposal>,
+    /// Levels of the background tier: below the first it is shed, from the second on it returns; `None` where it has none.
+    pub background: Option<[StateOfCharge; 2]>,
+}
+
 /// Proposes a state for every load that a relay can switch.
 pub fn propose(
     settings: &Settings,
@@ -52,7 +63,7 @@ pub fn propose(
     image: &ProcessImage,
     charge: ChargeBounds,
     needs: &Needs,
-) -> (Basis, Vec<Proposal>) {
+) -> Proposed {
     let (basis, levels) = levels(settings, state, image);
     let sun = Surplus::of(settings, image, charge);
     let proposals =
@@ -82,7 +93,12 @@ pub fn propose(
             };
             Some(Proposal { load: number, on, because })
         });
-    (basis, proposals.collect())
+    let loads = proposals.collect();
+    let background = levels[Tier::Background.place()].map(|level| {
+        let raised = needs.raise(Tier::Background, settings.reserve.hysteresis, [level.keep, level.restore]);
+        raised.map(|(level, _)| level)
+    });
+    Proposed { basis, loads, background }
 }
 
 impl Surplus {

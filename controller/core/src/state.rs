@@ -35,6 +35,8 @@ pub struct State {
     pub hot: Latch,
     /// When the battery was full last, and how empty it has been since.
     pub care: CareState,
+    /// Whether the hub's own work that can wait may run, and what has begun to change that.
+    pub background: Latch,
     /// The total, to see what the loads without a meter draw.
     pub steps: Steps,
 }
@@ -98,6 +100,7 @@ impl State {
             empty: Latch::default(),
             hot: Latch::default(),
             care: CareState::default(),
+            background: Latch::default(),
             steps: Steps::default(),
         }
     }
@@ -121,6 +124,7 @@ impl State {
         self.last = None;
         self.last_pass = None;
         self.steps = Steps::default();
+        self.background = Latch::default();
         for latch in [&mut self.low, &mut self.empty, &mut self.hot] {
             latch.pending = None;
         }

@@ -4,7 +4,7 @@ use crate::decision::{Because, Change, Decision, LoadDecision};
 use crate::image::{ProcessImage, Request};
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{care, estimate, guards, propose, protection, steps};
+use crate::{background, care, estimate, guards, propose, protection, steps};
 
 /// Decides one cycle. Pure: the same arguments give the same answer, bit for bit.
 ///
@@ -16,8 +16,8 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
     steps::observe(settings, &mut state, image);
 
     let needs = care::needs(settings, &state, image, charge);
-    let (basis, proposals) = propose::propose(settings, &state, image, charge, &needs);
-    let allowed = guards::strike(settings, &state, image, proposals);
+    let proposed = propose::propose(settings, &state, image, charge, &needs);
+    let allowed = guards::strike(settings, &state, image, proposed.loads);
 
     let mut wanted: Vec<(bool, Because)> =
         state.loads.iter().map(|load| (load.on.unwrap_or(true), load.because)).collect();
@@ -39,6 +39,9 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
         }
     }
 
+    let protecting = verdict.alarm.is_some();
+    let background_work =
+        background::permit(settings, &mut state, image, charge, proposed.background, protecting);
     let changes = commit(&mut state, image, &wanted);
     steps::note(settings, &mut state, image, &changes);
     if changes.iter().any(|change| allowed.switch.iter().any(|pass| pass.load == usize::from(change.load))) {
@@ -58,7 +61,15 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
             draws: steps::draw(&settings.loads[number], load).filter(|_| steps::is_unmetered(image, number)),
         }
     });
-    let decision = Decision { charge, basis, needs, alarm: verdict.alarm, loads: loads.collect(), changes };
+    let decision = Decision {
+        charge,
+        basis: proposed.basis,
+        needs,
+        background_work,
+        alarm: verdict.alarm,
+        loads: loads.collect(),
+        changes,
+    };
     (state, decision)
 }
 

@@ -76,7 +76,7 @@ fn proposed(settings: &Settings, state: &State, plan: &Plan, charge: f64) -> Vec
     image.plan = Some(plan.clone());
     let at = StateOfCharge::clamped(charge);
     let charge = ChargeBounds { low: at, best: at, high: at };
-    let (_, proposals) = propose(settings, state, &image, charge, &Needs::default());
+    let proposals = propose(settings, state, &image, charge, &Needs::default()).loads;
     proposals.iter().map(|proposal| proposal.on).collect()
 }
 

@@ -373,6 +373,7 @@ mod tests {
             empty: sunkeep_core::state::Latch::default(),
             hot: sunkeep_core::state::Latch::default(),
             care: sunkeep_core::care::CareState::default(),
+            background: sunkeep_core::state::Latch::default(),
             steps: sunkeep_core::steps::Steps::default(),
         }
     }

@@ -98,6 +98,7 @@ pub(super) fn document(view: &View, age: f64) -> Value {
         "sun_w": fresh(image.sun),
         "load_w": fresh(image.load),
         "basis": match decision.basis { Basis::Plan => "plan", Basis::ReserveRule => "reserve rule" },
+        "background_work": decision.background_work,
         "alarm": night::alarm(view),
         "care": night::needs(view),
         "loads": loads(view),

@@ -20,6 +20,11 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
     ("sun_w", "W", "power the panels deliver"),
     ("load_w", "W", "power all loads draw together"),
     ("basis", "", "plan, or reserve rule where no plan holds"),
+    (
+        "background_work",
+        "",
+        "whether the hub's own work that can wait (uploads, downloads) may run now: the sun carries it",
+    ),
     ("alarm", "", "what protection does, in a sentence; null if nothing"),
     ("care[]", "", "what the battery needs, in sentences; empty if nothing"),
     ("loads[].number", "", "number of the load, as /keep?load= wants it"),

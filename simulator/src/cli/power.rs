@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use sunkeep_simulator::plant::Series;
 use sunkeep_simulator::policy::Policy;
-use sunkeep_simulator::power::{Options, Planner, Score, play, play_rule, write_switches};
+use sunkeep_simulator::power::{Chosen, Options, Planner, Score, play, play_rule, write_switches};
 
 /// Most sites that are taken from a folder.
 const MOST_SITES: usize = 10_000;
@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     zone: String,
     /// Who decides what is held back; the hub's planner with its forecasts unless told.
     #[arg(long, value_enum)]
-    planner: Option<Chosen>,
+    planner: Option<Who>,
     /// Plays a policy instead: one of the field as a row begins, by the true state of charge; or the planner's method, told
     /// what is to come.
     #[arg(long, value_enum, conflicts_with = "planner")]
@@ -56,7 +56,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Chosen {
+enum Who {
     /// The hub's planner with the hub's forecasts. Not for scoring: the factory model has seen measured homes.
     Hub,
     /// The hub's planner, from what the home has lived through alone.
@@ -104,8 +104,8 @@ struct Line {
     /// The policy, where it is not the hub's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'static str>,
-    /// The hub's defaults, the same for every site.
-    settings: &'static str,
+    /// The hub's defaults, the same for every site; null where a rule of the field decides.
+    settings: Option<Chosen>,
     /// Whether only the sum of what the tiers draw was known.
     one_meter: bool,
     wall_seconds: f64,
@@ -145,10 +145,10 @@ fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
     let policy = arguments.policy.map(Told::policy);
     let planner = match arguments.planner {
         _ if let Some((Err(planner), _)) = policy => planner,
-        Some(Chosen::None) => Planner::None,
-        Some(Chosen::Past) => Planner::Past,
+        Some(Who::None) => Planner::None,
+        Some(Who::Past) => Planner::Past,
         None if benchmark => Planner::Past,
-        Some(Chosen::Hub) | None => Planner::Hub,
+        Some(Who::Hub) | None => Planner::Hub,
     };
     let start_unix = arguments.start.map(|day| super::midnight(day, &arguments.zone)).transpose()?;
     let series = Series::read(site)?;
@@ -172,7 +172,7 @@ fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
         simulated_years_a_second: (played.score.days / 365.25 / wall * 1e4).round() / 1e4,
         wall_seconds: (wall * 100.0).round() / 100.0,
         policy: policy.map(|(_, name)| name),
-        settings: "default",
+        settings: played.settings,
         one_meter: arguments.one_meter,
         score: played.score,
     };

@@ -17,12 +17,14 @@ use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
 use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
 use sunkeep_core::evidence::{EndedSlot, History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{self, PlanInput, plan_told, plan_without};
-use sunkeep_core::{Decision, Plan, State, step};
+use sunkeep_core::settings::{Pace, Reserve};
+use sunkeep_core::{Decision, Plan, Settings, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
@@ -115,6 +117,37 @@ pub struct Played {
     pub switches: Vec<[bool; 3]>,
     /// What the tiers wanted and did not get, Wh.
     pub unserved: [f64; 3],
+    /// The settings of the hub that decided, but for the battery and what the tiers draw; none where a rule did.
+    pub settings: Option<Chosen>,
+}
+
+/// Settings of a hub that are its own choice: the same for every home here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Chosen {
+    /// Share of the energy that survives the way into the battery, and again the way out.
+    pub efficiency: f64,
+    /// How wrong the reported state of charge may be.
+    pub reported_uncertainty: f64,
+    /// Levels where no plan holds, and the floor of plans.
+    pub reserve: Reserve,
+    /// How fast switching may go.
+    pub pace: Pace,
+    /// The least time on and off of each tier, s.
+    pub min_on_off_s: [[f64; 2]; 3],
+}
+
+impl Chosen {
+    fn of(settings: &Settings) -> Self {
+        let least =
+            |tier: usize| settings.loads.get(tier).map_or([0.0; 2], |load| [load.min_on.0, load.min_off.0]);
+        Self {
+            efficiency: settings.efficiency,
+            reported_uncertainty: settings.reported_uncertainty,
+            reserve: settings.reserve.clone(),
+            pace: settings.pace.clone(),
+            min_on_off_s: std::array::from_fn(least),
+        }
+    }
 }
 
 /// Plays a site.
@@ -138,7 +171,12 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
         run.advance();
     }
     let unserved = run.plant.ledger().unserved;
-    Ok(Played { score: Score::of(&run.plant, options.planner, run.split.share()), switches, unserved })
+    Ok(Played {
+        score: Score::of(&run.plant, options.planner, run.split.share()),
+        switches,
+        unserved,
+        settings: Some(Chosen::of(&run.home.settings)),
+    })
 }
 
 /// The plant and the hub's parts in step.

@@ -28,5 +28,5 @@ pub fn play_rule(series: Series, zone: &str, policy: Policy, options: Options) -
         plant.advance(Duration::from_secs((row - into_row).unsigned_abs()));
     }
     let unserved = plant.ledger().unserved;
-    Ok(Played { score: Score::of(&plant, Planner::None, 0.0), switches, unserved })
+    Ok(Played { score: Score::of(&plant, Planner::None, 0.0), switches, unserved, settings: None })
 }
