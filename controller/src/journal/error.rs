@@ -18,7 +18,7 @@ pub enum JournalError {
         source: std::io::Error,
     },
     /// The database does not allow it.
-    #[error("journal {path}: {doing}: {source}{}", hint(source))]
+    #[error("journal {path}: {doing}: {source}{}", hint(doing, source))]
     Database {
         /// Which file.
         path: PathBuf,
@@ -71,10 +71,14 @@ pub enum JournalError {
     },
 }
 
+/// What is done first by those who only read.
+pub(super) const OPENING_TO_READ: &str = "opening it to read";
+
 /// What to try, where that is known.
-fn hint(source: &rusqlite::Error) -> &'static str {
+fn hint(doing: &str, source: &rusqlite::Error) -> &'static str {
     use rusqlite::ErrorCode as Code;
     match source.sqlite_error_code() {
+        Some(Code::CannotOpen) if doing == OPENING_TO_READ => "; expected the journal of a hub that has run",
         Some(Code::DiskFull) => "; the disk is full",
         Some(Code::ReadOnly) => "; the file or its disk is read-only",
         Some(Code::CannotOpen) => "; expected a folder that exists and can be written, with room on its disk",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::{JournalError, is_damage};
+use super::error::{JournalError, OPENING_TO_READ, is_damage};
 use super::points::StoreId;
 
 /// "SUNK": marks a database as a journal.
@@ -109,7 +109,7 @@ pub(super) fn open(path: &Path, page_size: u32) -> Result<Opened, JournalError> 
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
     let fail = |doing| move |source| JournalError::Database { path: path.into(), doing, source };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fail("opening it to read"))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(fail(OPENING_TO_READ))?;
     connection.busy_timeout(BUSY).map_err(fail("setting it up"))?;
     let (application, layout) = marks(&connection).map_err(fail("reading its header"))?;
     judge(path, application, layout)?;

@@ -131,7 +131,7 @@ async fn a_home_that_has_not_lived_yet_has_no_plan_and_is_told_why() {
     let output = command(HUB, &[OsStr::new("plan"), OsStr::new("--config"), config.as_os_str()]).await;
     let why = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{why}");
-    assert!(why.contains("journal.sqlite"), "{why}");
+    assert!(why.contains("journal.sqlite") && why.contains("the journal of a hub that has run"), "{why}");
     assert!(!house.journal().exists(), "asking makes no journal");
 }
 
