@@ -8,6 +8,7 @@
 //! - [`hub_config`]: the configuration of a hub that fits it.
 //! - [`lockstep`]: simulator and hub in step.
 //! - [`power`]: recorded homes through the hub's own decisions, in this process.
+//! - `lake`: the telemetry of a fleet of homes (feature `series`).
 //! - `series`: Parquet files of simulated homes (feature `series`).
 //!
 //! Nothing of the hub's own estimates is used here, nor its device files; but for [`power`], which has no
@@ -16,6 +17,8 @@
 pub mod device;
 pub mod home;
 pub mod hub_config;
+#[cfg(feature = "series")]
+pub mod lake;
 pub mod lockstep;
 pub mod plant;
 pub mod power;

@@ -5,6 +5,7 @@
 
 pub mod backtest;
 pub mod bundle;
+pub mod lake;
 pub mod load_fit;
 pub mod onnx_file;
 pub mod prior;

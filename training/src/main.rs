@@ -29,6 +29,8 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Makes slots and rows of features from a lake of telemetry.
+    Features(sunkeep_training::lake::command::FeaturesArguments),
     /// Trains the load model and writes load.onnx and model.toml.
     Load(LoadArguments),
     /// Forecasts the last fifth of the days of a file, as a hub would have, and scores the forecasts.
@@ -101,6 +103,7 @@ struct BacktestArguments {
 
 fn main() -> anyhow::Result<()> {
     match Command::parse().task {
+        Task::Features(arguments) => Ok(sunkeep_training::lake::command::run(arguments)?),
         Task::Load(arguments) => train_load(&arguments),
         Task::Backtest(BacktestTask::Load(arguments)) => run_backtest_load(&arguments),
         Task::Backtest(BacktestTask::Pv(arguments)) => run_backtest_pv(&arguments),

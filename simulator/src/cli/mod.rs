@@ -3,6 +3,8 @@
 mod demo;
 mod home;
 mod hub;
+#[cfg(feature = "series")]
+mod lake;
 mod power;
 #[cfg(feature = "series")]
 mod series;
@@ -30,6 +32,9 @@ enum Command {
     /// The hub itself: `sunkeep-sim hub ARGS...` is `sunkeep ARGS...`.
     #[command(disable_help_flag = true)]
     Hub(hub::Arguments),
+    /// Writes the telemetry of a simulated fleet as a lake of Parquet files.
+    #[cfg(feature = "series")]
+    Lake(lake::Arguments),
     /// Plays recorded homes through the hub's own decisions, a cycle a minute, and prints a line for each.
     ///
     /// Not for scoring in the power benchmark: the factory load model was trained on these very homes. The
@@ -46,6 +51,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => return demo::run(&arguments),
         Command::Home(arguments) => home::run(&arguments)?,
         Command::Hub(arguments) => return hub::run(arguments),
+        #[cfg(feature = "series")]
+        Command::Lake(arguments) => lake::run(&arguments)?,
         Command::Power(arguments) => power::run(&arguments)?,
         #[cfg(feature = "series")]
         Command::Series(arguments) => series::run(&arguments)?,
