@@ -108,7 +108,7 @@ pub(super) fn slots(sites: Sites<'_>, present: Present) -> String {
         let nulls = WEATHER_COLUMNS.map(|name| format!("CAST(NULL AS BIGINT) AS {name}")).join(", ");
         let _ = write!(query, " SELECT s.*, {nulls} FROM sums s");
     }
-    query.push_str(" ORDER BY site, slot");
+    query.push_str(" ORDER BY s.site, s.slot");
     query
 }
 

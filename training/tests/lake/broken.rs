@@ -119,7 +119,8 @@ fn a_bad_row_group_is_named_with_its_number() {
 #[test]
 fn missing_columns_and_wrong_types_are_named() {
     let spoilt = Spoilt::new();
-    let all = records("a", START + 10 * DAY, 10, SLOT);
+    let mut all = records("a", START + 10 * DAY, 10, SLOT);
+    all.iter_mut().for_each(|record| record.boot = 2);
     let schema = lake::telemetry();
     let rewrite = |change: &dyn Fn(&mut Vec<Field>, &mut Vec<ArrayRef>)| {
         let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
