@@ -197,7 +197,8 @@ impl Home {
         let mut level = || Some(StateOfCharge::clamped(self.random.random_range(0.25..0.6)));
         let slots = (0..PLAN_SLOTS).map(|_| {
             let (important, waits) = (level(), level());
-            PlannedSlot { keep: [None, important, waits, waits], back: [None, None, Some(unix), Some(unix)] }
+            let keep = [None, important, waits, waits];
+            PlannedSlot { keep, restore: keep, back: [None, None, Some(unix), Some(unix)] }
         });
         let slots = slots.collect();
         let (settings, now) = (self.settings.digest(), self.image.now);

@@ -4,12 +4,14 @@
 //! out once a day to be written down, and comes back at the next start.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use serde::de::DeserializeOwned;
 use sunkeep_core::Settings;
 use sunkeep_core::evidence::History;
-use sunkeep_core::planner::{PlanInput, plan};
+use sunkeep_core::planner::{self, PlanInput, plan};
 use sunkeep_core::settings::Tier;
 use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster};
 use sunkeep_models::battery::ChargeBounds;
@@ -17,6 +19,7 @@ use sunkeep_models::factory;
 use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster as _};
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::pv::PvForecaster;
+use sunkeep_models::pv::adaptive::{AdaptivePv, PvAdaptation};
 use sunkeep_models::quantity::{Seconds, Watts};
 use sunkeep_models::sun::{Location, PvArray, SunError};
 use sunkeep_models::time::{HORIZON, Slot, Uptime, Zone};
@@ -36,13 +39,18 @@ pub struct Job {
     pub into_slot: Seconds,
     /// How full the battery is.
     pub charge: ChargeBounds,
+    /// Power the panels deliver now, where nothing throttles them.
+    pub sun_now: Option<Watts>,
     /// The past.
     pub history: History,
     /// What was learnt before this start, where that has only now been found.
     pub learnt: Option<Learnt>,
 }
 
-/// What was learnt of a home's demand: encoded, by [`Demand::word`].
+/// Name under which it is kept what was learnt of the sun.
+const SUN: &str = "sun";
+
+/// What was learnt of a home: encoded; that of its demand by [`Demand::word`], that of its sun as `sun`.
 pub type Learnt = BTreeMap<String, Vec<u8>>;
 
 /// What became of a job.
@@ -158,7 +166,9 @@ pub struct Forecasters {
     zone: Zone,
     /// In the order of [`Demand::ALL`].
     loads: [AdaptiveForecaster; 4],
-    sun: PvForecaster,
+    sun: AdaptivePv,
+    /// What stands in for it.
+    plain_sun: PvForecaster,
     /// The local day on which what was learnt was last handed out.
     handed_out: Option<i64>,
 }
@@ -173,18 +183,23 @@ impl Forecasters {
             .ok()
             .map(Arc::new);
         let loads = Demand::ALL.map(|_| AdaptiveForecaster::new(model.clone(), Adaptation::default()));
-        Self { settings, zone, loads, sun, handed_out: None }
+        let learning = AdaptivePv::new(sun.array, PvAdaptation::default());
+        Self { settings, zone, loads, sun: learning, plain_sun: sun, handed_out: None }
     }
 
     /// Goes on with what was learnt before.
     pub fn restore(&mut self, learnt: &Learnt) {
         for (of, forecaster) in Demand::ALL.into_iter().zip(&mut self.loads) {
             let Some(bytes) = learnt.get(of.word()) else { continue };
-            let restored = postcard::from_bytes::<Adaptation>(bytes).map_err(|error| error.to_string());
-            match restored.and_then(|state| state.checked().map_err(|error| error.to_string())) {
+            match read(bytes, Adaptation::checked) {
                 Ok(state) => forecaster.restore(state),
                 Err(error) => tracing::warn!("what was learnt of {} demand is lost: {error}", of.word()),
             }
+        }
+        match learnt.get(SUN).map(|bytes| read(bytes, PvAdaptation::checked)) {
+            Some(Ok(state)) => self.sun.restore(state),
+            Some(Err(error)) => tracing::warn!("what was learnt of the sun is lost: {error}"),
+            None => {}
         }
     }
 
@@ -196,6 +211,7 @@ impl Forecasters {
         for (of, forecaster) in Demand::ALL.into_iter().zip(&mut self.loads) {
             forecaster.learn(of.history(&job.history), job.issued, &self.zone);
         }
+        self.sun.learn(&job.history.sun, job.issued, &self.zone);
         let (mut onnx, mut baselines) = (Vec::new(), 0);
         let forecasts = self.forecasts(job, &mut onnx, &mut baselines).map(Arc::new);
         Made { forecasts, onnx, baselines, learnt: self.hand_out(job.issued) }
@@ -227,16 +243,35 @@ impl Forecasters {
         ];
         let skill = total.skill();
         let (total, by) = load(Demand::Total, total)?;
+        let sun = self.sunlight(&job.history.sun, job.issued)?;
         let input = PlanInput {
             issued: job.issued,
             now: job.now,
             into_slot: job.into_slot,
             charge: job.charge,
-            demand,
-            sun: self.sun.forecast(&job.history.sun, job.issued, &self.zone)?,
+            forecasts: Some(planner::Forecasts { demand, sun: sun.clone() }),
+            history: &job.history,
+            sun_now: job.sun_now,
         };
-        let outlook = plan(&self.settings, &input);
-        Ok(Forecasts { load: total, sun: input.sun, load_by: by.into(), skill, outlook })
+        let Some(outlook) = plan(&self.settings, &input) else {
+            let why = "there is no day to go by".into();
+            return Err(ForecastError::Unusable { method: "plan".into(), why });
+        };
+        let sun_skill = self.sun.skill();
+        Ok(Forecasts { load: total, sun, load_by: by.into(), skill, sun_skill, outlook })
+    }
+
+    /// The forecast of the sun; where the one that learns fails, by the clear-sky index alone, or by the same
+    /// slot of other days.
+    fn sunlight(&self, history: &SlotHistory, issued: Slot) -> Result<Forecast, ForecastError> {
+        let or = |other: PvForecaster| {
+            move |error: ForecastError| {
+                tracing::debug!("another forecast of the sun stands in: {error}");
+                other.forecast(history, issued, &self.zone)
+            }
+        };
+        let learning = self.sun.forecast(history, issued, &self.zone);
+        learning.or_else(or(self.plain_sun.clone())).or_else(or(PvForecaster { array: None }))
     }
 
     /// What was learnt, when a local day has begun; not at the first job, which has hardly learnt anything.
@@ -244,11 +279,12 @@ impl Forecasters {
         let day = self.zone.local(issued.start()).day;
         let before = self.handed_out.replace(day)?;
         (before != day).then(|| {
-            let encoded = Demand::ALL.into_iter().zip(&self.loads).filter_map(|(of, forecaster)| {
+            let loads = Demand::ALL.into_iter().zip(&self.loads).filter_map(|(of, forecaster)| {
                 let bytes = postcard::to_stdvec(forecaster.state()).ok()?;
                 Some((of.word().to_owned(), bytes))
             });
-            encoded.collect()
+            let sun = postcard::to_stdvec(self.sun.state()).ok().map(|bytes| (SUN.to_owned(), bytes));
+            loads.chain(sun).collect()
         })
     }
 }
@@ -261,6 +297,15 @@ pub fn sun_forecaster(home: &Home) -> Result<PvForecaster, SunError> {
     let place = Location::new(latitude, longitude)?;
     let array = PvArray::new(place, Watts(panels.peak_w), panels.tilt_deg, panels.azimuth_deg)?;
     Ok(PvForecaster { array: Some(array) })
+}
+
+/// Reads a stored state and checks it.
+fn read<State: DeserializeOwned, Unsound: Display>(
+    bytes: &[u8],
+    checked: impl FnOnce(State) -> Result<State, Unsound>,
+) -> Result<State, String> {
+    let state = postcard::from_bytes::<State>(bytes).map_err(|error| error.to_string())?;
+    checked(state).map_err(|error| error.to_string())
 }
 
 /// Whether a home has no load in this tier.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sunkeep_core::evidence::{History, Tally};
+use sunkeep_core::evidence::{self, History, Tally};
 use sunkeep_core::image::{ProcessImage, Request};
 use sunkeep_core::{Decision, Settings, State, explain, step};
 use sunkeep_models::quantity::Seconds;
@@ -364,6 +364,7 @@ impl Hub {
             now: image.now,
             into_slot: Seconds((wall.unix - slot.start()) as f64),
             charge: decision.charge,
+            sun_now: evidence::sun_now(&self.settings, image, decision.charge),
             history: self.history.clone(),
             learnt: self.learnt.take(),
         });

@@ -54,6 +54,8 @@ pub struct Forecasts {
     /// Skill of the load forecast against persistence over the last weeks: one less its loss over that of
     /// persistence. `None` on a young site.
     pub skill: Option<f64>,
+    /// Skill of the forecast of the sun, in daylight; as [`Forecasts::skill`].
+    pub sun_skill: Option<f64>,
     /// The plan and what is expected of it.
     pub outlook: Outlook,
 }

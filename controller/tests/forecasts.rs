@@ -36,6 +36,15 @@ fn demand(slot: i64, tier: usize) -> f32 {
     ((12.0 + evening) * luck * [0.5, 1.0, 0.0][tier]) as f32
 }
 
+/// The panels' power: each day has its clouds, and each slot its luck.
+fn sunlight(slot: i64) -> f32 {
+    let day = SLOTS_PER_DAY as i64;
+    let hour = (slot.rem_euclid(day)) as f64 / 2.0;
+    let clouds = 0.4 + 0.6 * (slot.div_euclid(day) * 37 % 11) as f64 / 10.0;
+    let luck = 0.8 + 0.2 * (slot.wrapping_mul(7_919)).rem_euclid(97) as f64 / 96.0;
+    ((std::f64::consts::PI * (hour - 6.0) / 12.0).sin().max(0.0) * 250.0 * clouds * luck) as f32
+}
+
 /// Ends a slot of the history and has forecasts made for the next.
 fn live(forecasters: &mut Forecasters, history: &mut History, slot: i64, learnt: Option<Learnt>) -> Made {
     let ended = START.plus(slot);
@@ -43,13 +52,14 @@ fn live(forecasters: &mut Forecasters, history: &mut History, slot: i64, learnt:
         tier_history.record(ended, Some(demand(slot, tier)));
     }
     history.total.record(ended, Some((0..3).map(|tier| demand(slot, tier)).sum()));
-    history.sun.record(ended, Some(0.0));
+    history.sun.record(ended, Some(sunlight(slot)));
     let half = StateOfCharge::clamped(0.5);
     forecasters.make(&Job {
         issued: ended.plus(1),
         now: Uptime::from_seconds((slot.unsigned_abs() + 1) * 1800),
         into_slot: Seconds::ZERO,
         charge: ChargeBounds { low: half, best: half, high: half },
+        sun_now: None,
         history: history.clone(),
         learnt,
     })
@@ -78,20 +88,31 @@ fn a_restart_loses_nothing_that_was_learnt() {
     for (mut forecasters, learnt) in [(restored, None), (forecasters(), Some(kept))] {
         let found = live(&mut forecasters, &mut past.clone(), slot, learnt).forecasts.unwrap();
         assert_eq!((&found.load, found.skill), (&expected.load, expected.skill));
+        assert_eq!((&found.sun, found.sun_skill), (&expected.sun, expected.sun_skill));
         assert_eq!(found.outlook.plan, expected.outlook.plan);
     }
     assert!(expected.skill.unwrap() > 0.0, "{:?}", expected.skill);
+    assert!(expected.sun_skill.unwrap() > 0.0, "{:?}", expected.sun_skill);
 
     // Where the journal has lost all but four days, what was learnt before is still known.
     let mut short = History::default();
-    for (kept, whole) in short.tiers.iter_mut().zip(&past.tiers).chain([(&mut short.total, &past.total)]) {
+    let all = [(&mut short.total, &past.total), (&mut short.sun, &past.sun)];
+    for (kept, whole) in short.tiers.iter_mut().zip(&past.tiers).chain(all) {
         for (at, mean) in whole.iter().filter(|(at, _)| at.since(START) >= 5 * day) {
             kept.record(at, mean);
         }
     }
-    let skill = |learnt| live(&mut forecasters(), &mut short.clone(), slot, learnt).forecasts.unwrap().skill;
-    assert_eq!(skill(again), expected.skill);
-    assert_ne!(skill(None), expected.skill);
+    let skills = |learnt| {
+        let found = live(&mut forecasters(), &mut short.clone(), slot, learnt).forecasts.unwrap();
+        (found.skill, found.sun_skill)
+    };
+    let (load, sun) = skills(again);
+    assert_eq!(load, expected.skill);
+    // That of the sun has learnt once more since, from what is left.
+    assert!((sun.unwrap() - expected.sun_skill.unwrap()).abs() < 0.02, "{sun:?}, {:?}", expected.sun_skill);
+    let (load, sun) = skills(None);
+    assert_ne!(load, expected.skill);
+    assert!(sun.is_none_or(|sun| (sun - expected.sun_skill.unwrap()).abs() > 0.02), "{sun:?}");
 }
 
 #[test]
@@ -110,11 +131,43 @@ fn there_are_forecasts_by_the_model_from_the_first_evening_on() {
 #[test]
 fn what_cannot_be_read_back_is_left_out() {
     let mut running = forecasters();
-    let broken = [("critical", vec![1, 2, 3]), ("total", vec![0; 500_000]), ("nobody", vec![])];
+    let broken = [
+        ("critical", vec![1, 2, 3]),
+        ("total", vec![0; 500_000]),
+        ("nobody", vec![]),
+        ("sun", vec![0xff; 4000]),
+    ];
     running.restore(&broken.map(|(name, data)| (name.to_owned(), data)).into());
     let mut history = History::default();
     for slot in 0..60 {
         live(&mut running, &mut history, slot, None);
     }
     assert!(live(&mut running, &mut history, 60, None).forecasts.is_ok());
+}
+
+#[test]
+fn an_unsound_memory_of_the_sun_costs_only_that() {
+    let (mut running, mut history) = (forecasters(), History::default());
+    let mut kept = None;
+    for slot in 0..9 * SLOTS_PER_DAY as i64 {
+        kept = live(&mut running, &mut history, slot, None).learnt.or(kept);
+    }
+    let mut kept = kept.unwrap();
+    assert_eq!(kept.keys().collect::<Vec<_>>(), ["convenience", "critical", "important", "sun", "total"]);
+    // The learnt of a home is as far as the sun goes in the journal for a few kilobytes.
+    assert!(kept["sun"].len() < 16_000, "{} bytes", kept["sun"].len());
+    kept.get_mut("sun").unwrap().truncate(100);
+    let slot = 9 * SLOTS_PER_DAY as i64;
+    let expected = live(&mut running, &mut history.clone(), slot, None).forecasts.unwrap();
+    let mut short = History::default();
+    for (at, mean) in history.sun.iter().filter(|(at, _)| at.since(START) >= slot - 60) {
+        short.sun.record(at, mean);
+    }
+    history.sun = short.sun;
+    let mut restored = forecasters();
+    restored.restore(&kept);
+    let found = live(&mut restored, &mut history, slot, None).forecasts.unwrap();
+    assert_eq!((&found.load, found.skill), (&expected.load, expected.skill));
+    assert_eq!(found.sun_skill, None);
+    assert!(found.sun.p50.iter().any(|watts| *watts > 20.0), "{:?}", found.sun);
 }

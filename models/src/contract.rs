@@ -2,6 +2,8 @@
 //!
 //! Only the text is judged here. Whether the ONNX file keeps the promise is the business of `onnx`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::load_features::{WIDTH, feature_hash};
@@ -86,10 +88,20 @@ pub struct Training {
     /// Sites.
     pub sites: usize,
     /// The first eight hexadecimal digits of the SHA-256 of the name of each site, in order: tells whether
-    /// a site was among them, and no more.
+    /// a site was among them, and no more. Empty where `site_list` stands for them.
     pub site_digests: Vec<String>,
+    /// SHA-256 of a file beside the contract that lists the digests, one a line: of a fleet whose list would be
+    /// too long for a hub, which has no use for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_list: Option<String>,
     /// Rows fitted to.
     pub rows: usize,
+    /// Seed of the choice of rows, where they were drawn and not taken at a fixed stride.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Versions of what made the model, by name: `sunkeep`, and what made its feature table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, String>,
     /// Backtests on days that a model fitted without them had not seen.
     pub scores: Vec<ModelScore>,
 }
@@ -227,7 +239,9 @@ impl Contract {
         let (bytes, range) = (self.file.bytes, 1..=MOST_MODEL_BYTES);
         expect("file.bytes", &bytes, &format!("1 to {MOST_MODEL_BYTES}"), range.contains(&bytes))?;
         let (sites, digests) = (self.training.sites, self.training.site_digests.len());
-        expect("training.site_digests", &digests, &format!("{sites}, one for each site"), sites == digests)?;
+        let listed = digests == 0 && self.training.site_list.is_some();
+        let wanted = format!("{sites}, one for each site, or none and a site_list");
+        expect("training.site_digests", &digests, &wanted, sites == digests || listed)?;
         let slots = self.typical_day.len();
         expect("typical_day", &format!("{slots} slots"), &"48 slots", slots == SLOTS_PER_DAY)?;
         for value in self.typical_day.iter().flatten() {

@@ -5,6 +5,7 @@
 
 pub mod form;
 mod graph;
+mod selected;
 
 use std::sync::Arc;
 

@@ -104,7 +104,7 @@ fn recorded(home: &RecordedHome) -> Value {
         "battery": battery("lfp", readings.battery_capacity, 16),
         "panels": { "peak_w": home.greatest_pv().max(1.0), "power": "charger/pv.power" },
         "total": { "power": "charger/load.power" },
-        "limits": { "low_percent": 22.0, "cutoff_percent": 20.5, "reconnect_percent": 24.0 },
+        "limits": { "low_percent": 22.0, "cutoff_percent": 20.0, "reconnect_percent": 30.0 },
     })
 }
 

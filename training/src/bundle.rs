@@ -1,5 +1,6 @@
 //! A model ready to ship: the ONNX file with its contract, and the proof that it answers as it was fitted.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,10 @@ use crate::table::SlotRows;
 pub const ONNX_FILE: &str = "load.onnx";
 /// Name of the contract in its folder.
 pub const CONTRACT_FILE: &str = "model.toml";
+/// Name of the list of digests of sites in its folder, where they are too many for the contract.
+pub const SITES_FILE: &str = "sites.txt";
+/// Sites whose digests a contract carries at most: of more, only the digest of the list.
+pub const MOST_LISTED_SITES: usize = 1000;
 /// Golden vectors of a model.
 const GOLDEN_ROWS: usize = 8;
 /// How far tract may lie from the fitted weights, over one plus the size of the answer: the rounding of
@@ -35,6 +40,27 @@ pub struct Bundle {
     pub onnx: Vec<u8>,
     /// What it promises.
     pub contract: Contract,
+    /// The list of the sites' digests, one a line, where the contract does not carry them.
+    pub site_list: Option<String>,
+}
+
+/// What a contract says of the rows a model was fitted to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// Rows fitted to.
+    pub rows: usize,
+    /// First and last slot of the targets.
+    pub span: Option<(Slot, Slot)>,
+    /// Digests of the names of the sites ([`site_digest`]), in order.
+    pub sites: Vec<String>,
+    /// As in [`Contract::typical_day`].
+    pub typical_day: Vec<[f32; QUANTILES.len()]>,
+    /// Rows for the golden vectors, of [`WIDTH`] values.
+    pub golden: Vec<Vec<f32>>,
+    /// Seed of the choice of rows, if there was one.
+    pub seed: Option<u64>,
+    /// Versions of what made the rows.
+    pub versions: BTreeMap<String, String>,
 }
 
 /// How closely tract reproduced the fit.
@@ -89,9 +115,30 @@ impl Bundle {
         sites: &[&str],
         scores: Vec<ModelScore>,
     ) -> Result<Self, BundleError> {
+        let slots = || rows.iter().flat_map(|rows| &rows.slots).copied();
+        let summary = Summary {
+            rows: weights.rows,
+            span: slots().min().zip(slots().max()),
+            sites: sites.iter().map(|site| site_digest(site)).collect(),
+            typical_day: rows.iter().map(|rows| quantiles_of(&rows.targets)).collect(),
+            golden: golden_rows(rows),
+            ..Summary::default()
+        };
+        Self::summed_up(weights, summary, scores)
+    }
+
+    /// Makes a bundle of fitted weights and a summary of the rows they were fitted to.
+    pub fn summed_up(
+        weights: &LoadWeights,
+        summary: Summary,
+        scores: Vec<ModelScore>,
+    ) -> Result<Self, BundleError> {
         let onnx = onnx_bytes(weights);
-        let slots = || rows.iter().flat_map(|rows| &rows.slots);
-        let day = |slot: Option<&Slot>| slot.map_or_else(String::new, |slot| day_of(*slot));
+        let day = |slot: Option<Slot>| slot.map_or_else(String::new, day_of);
+        let listed = summary.sites.len() <= MOST_LISTED_SITES;
+        let site_list = (!listed).then(|| summary.sites.join("\n") + "\n");
+        let mut versions = summary.versions;
+        versions.insert("sunkeep".into(), env!("CARGO_PKG_VERSION").into());
         let contract = Contract {
             kind: Kind::Load,
             version: 1,
@@ -103,18 +150,28 @@ impl Bundle {
             input: input(),
             output: output(),
             training: Training {
-                first_day: day(slots().min()),
-                last_day: day(slots().max()),
-                sites: sites.len(),
-                site_digests: sites.iter().map(|site| site_digest(site)).collect(),
-                rows: weights.rows,
+                first_day: day(summary.span.map(|(first, _)| first)),
+                last_day: day(summary.span.map(|(_, last)| last)),
+                sites: summary.sites.len(),
+                site_list: site_list.as_ref().map(|list| sha256_hex(list.as_bytes())),
+                site_digests: if listed { summary.sites } else { Vec::new() },
+                rows: summary.rows,
+                seed: summary.seed,
+                versions,
                 scores,
             },
-            typical_day: rows.iter().map(|rows| quantiles_of(&rows.targets)).collect(),
-            golden: golden(weights, rows),
+            typical_day: summary.typical_day,
+            golden: summary
+                .golden
+                .into_iter()
+                .map(|row| {
+                    let expected = weights.answer(&row).map(|answer| answer as f32);
+                    Golden { row, expected }
+                })
+                .collect(),
         };
         contract.check()?;
-        Ok(Self { onnx, contract })
+        Ok(Self { onnx, contract, site_list })
     }
 
     /// Loads it as a hub would.
@@ -154,7 +211,7 @@ impl Bundle {
         Ok(agreement)
     }
 
-    /// Writes both files into a folder, which is made if need be; the contract comes last.
+    /// Writes the files into a folder, which is made if need be; the contract comes last.
     pub fn write(&self, folder: &Path) -> Result<(), BundleError> {
         let failed = |file: &Path| {
             let file = file.to_owned();
@@ -162,7 +219,9 @@ impl Bundle {
         };
         fs::create_dir_all(folder).map_err(failed(folder))?;
         let text = self.contract.to_toml()?;
-        for (name, bytes) in [(ONNX_FILE, self.onnx.as_slice()), (CONTRACT_FILE, text.as_bytes())] {
+        let list = self.site_list.as_ref().map(|list| (SITES_FILE, list.as_bytes()));
+        let both = [(ONNX_FILE, self.onnx.as_slice()), (CONTRACT_FILE, text.as_bytes())];
+        for (name, bytes) in list.into_iter().chain(both) {
             let file = folder.join(name);
             let part = folder.join(format!("{name}.part"));
             let mut written = fs::File::create(&part).map_err(failed(&part))?;
@@ -173,20 +232,25 @@ impl Bundle {
     }
 }
 
-/// Rows from all over the day with the answers of the weights.
-fn golden(weights: &LoadWeights, rows: &[SlotRows]) -> Vec<Golden> {
+/// Rows from all over the day.
+fn golden_rows(rows: &[SlotRows]) -> Vec<Vec<f32>> {
     (0..GOLDEN_ROWS)
         .filter_map(|place| {
             let rows = rows.get(place * SLOTS_PER_DAY / GOLDEN_ROWS)?;
-            let row = rows.features.chunks_exact(WIDTH).nth(rows.targets.len() * place / GOLDEN_ROWS)?;
-            let expected = weights.answer(row).map(|answer| answer as f32);
-            Some(Golden { row: row.to_vec(), expected })
+            let row = golden_place(rows.targets.len(), place * SLOTS_PER_DAY / GOLDEN_ROWS)?;
+            Some(rows.features.chunks_exact(WIDTH).nth(row)?.to_vec())
         })
         .collect()
 }
 
+/// Which of so many rows of a slot of the day becomes a golden vector; `None` where none does.
+pub(crate) fn golden_place(rows: usize, slot: usize) -> Option<usize> {
+    let place = slot * GOLDEN_ROWS / SLOTS_PER_DAY;
+    (rows > 0 && slot == place * SLOTS_PER_DAY / GOLDEN_ROWS).then(|| rows * place / GOLDEN_ROWS)
+}
+
 /// P10, P50 and P90 of what was measured over the level, as in [`Contract::typical_day`].
-fn quantiles_of(targets: &[f32]) -> [f32; QUANTILES.len()] {
+pub(crate) fn quantiles_of(targets: &[f32]) -> [f32; QUANTILES.len()] {
     let mut sorted = targets.to_vec();
     sorted.sort_by(f32::total_cmp);
     QUANTILES.map(|quantile| {

@@ -3,11 +3,17 @@
 //! Features, baselines and inference are those of `sunkeep-models`: what is fitted here is what a hub
 //! runs. Nothing here knows a signing key.
 
+pub mod ablation;
 pub mod backtest;
 pub mod bundle;
-pub mod lake;
+#[cfg(feature = "candidates")]
+pub mod candidates;
+pub mod feature_table;
+pub mod flat_mean;
+pub mod gate;
 pub mod load_fit;
 pub mod onnx_file;
+pub mod parallel;
 pub mod prior;
 pub mod quantile_fit;
 pub mod scores;
@@ -15,3 +21,4 @@ pub mod series;
 pub mod series_file;
 pub mod steps;
 pub mod table;
+pub mod table_fit;

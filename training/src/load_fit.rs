@@ -9,13 +9,14 @@ use sunkeep_models::contract::QUANTILES;
 use sunkeep_models::load_features::WIDTH;
 use sunkeep_models::time::SLOTS_PER_DAY;
 
+use crate::parallel;
 use crate::quantile_fit::{FitError, FitSettings, fit_quantile};
 use crate::table::SlotRows;
 
 /// Rows the common weights are fitted to at most.
 const MOST_COMMON_ROWS: usize = 60_000;
 /// Rows of one slot of the day below which there is nothing to fit.
-const LEAST_ROWS: usize = 60;
+pub(crate) const LEAST_ROWS: usize = 60;
 const COMMON: FitSettings = FitSettings { passes: 25, ridge: 1.0, least_residual: 5e-3 };
 const BY_SLOT: FitSettings = FitSettings { passes: 25, ridge: 400.0, least_residual: 5e-3 };
 
@@ -24,10 +25,22 @@ const BY_SLOT: FitSettings = FitSettings { passes: 25, ridge: 400.0, least_resid
 pub struct LoadWeights {
     /// By slot of the day, then by quantile: [`WIDTH`] weights, the first of which is the constant (the
     /// first column of a row selects the slot of the day).
-    pub by_slot: Vec<[Array1<f64>; QUANTILES.len()]>,
+    pub by_slot: Vec<Three>,
     /// Rows fitted to.
     pub rows: usize,
 }
+
+/// Rows as a fit wants them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    /// [`WIDTH`] columns, column-major; the first is the constant 1 and not the slot of the day.
+    pub rows: Array2<f64>,
+    /// What was measured, over the level.
+    pub targets: Array1<f64>,
+}
+
+/// The weights of the three quantiles.
+pub type Three = [Array1<f64>; QUANTILES.len()];
 
 /// Why there is no load model.
 #[derive(Debug, thiserror::Error)]
@@ -56,67 +69,54 @@ pub fn fit_load(by_slot: &[SlotRows], progress: &ProgressBar) -> Result<LoadWeig
     }
     progress.set_length((SLOTS_PER_DAY + 1) as u64);
     progress.set_position(0);
-    let common = common_weights(by_slot)?;
-    progress.inc(1);
-    // Each slot is a problem of its own: which processor solves it changes nothing.
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(SLOTS_PER_DAY);
-    let parts: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers)
-            .map(|worker| {
-                let common = &common;
-                scope.spawn(move || {
-                    (worker..SLOTS_PER_DAY)
-                        .step_by(workers)
-                        .map(|slot| {
-                            let fitted = fit_quantiles(&by_slot[slot], common, BY_SLOT);
-                            progress.inc(1);
-                            fitted.map(|fitted| (slot, fitted))
-                        })
-                        .collect::<Result<Vec<_>, FitError>>()
-                })
-            })
-            .collect();
-        workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
-    });
-    let mut fitted = Vec::with_capacity(SLOTS_PER_DAY);
-    for part in parts {
-        fitted.extend(part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-    }
-    fitted.sort_by_key(|(slot, _)| *slot);
-    let rows = by_slot.iter().map(|rows| rows.targets.len()).sum();
-    Ok(LoadWeights { by_slot: fitted.into_iter().map(|(_, weights)| weights).collect(), rows })
-}
-
-/// Weights that fit all slots of the day at once, from an even choice of their rows.
-fn common_weights(by_slot: &[SlotRows]) -> Result<[Array1<f64>; 3], FitError> {
-    let total: usize = by_slot.iter().map(|rows| rows.targets.len()).sum();
-    let every = total.div_ceil(MOST_COMMON_ROWS).max(1);
+    let total = by_slot.iter().map(|rows| rows.targets.len()).sum();
     let mut chosen = SlotRows::default();
     for rows in by_slot {
-        for place in (0..rows.targets.len()).step_by(every) {
-            chosen.features.extend_from_slice(&rows.features[place * WIDTH..][..WIDTH]);
-            chosen.targets.push(rows.targets[place]);
-            chosen.slots.push(rows.slots[place]);
-        }
+        rows.copy_every(every(total), &mut chosen);
     }
-    let nothing = [(); 3].map(|()| Array1::zeros(WIDTH));
-    fit_quantiles(&chosen, &nothing, COMMON)
+    let common = fit_common(&Matrix::of(&chosen))?;
+    progress.inc(1);
+    // Each slot is a problem of its own: which processor solves it changes nothing.
+    let by_slot = parallel::each(SLOTS_PER_DAY, |slot| {
+        let fitted = fit_slot(&Matrix::of(&by_slot[slot]), &common);
+        progress.inc(1);
+        fitted
+    })?;
+    Ok(LoadWeights { by_slot, rows: total })
 }
 
-fn fit_quantiles(
-    rows: &SlotRows,
-    prior: &[Array1<f64>; 3],
-    settings: FitSettings,
-) -> Result<[Array1<f64>; 3], FitError> {
-    let count = rows.targets.len();
-    let matrix = Array2::from_shape_fn((count, WIDTH).f(), |(row, column)| match column {
-        0 => 1.0,
-        column => f64::from(rows.features[row * WIDTH + column]),
-    });
-    let targets: Array1<f64> = rows.targets.iter().map(|target| f64::from(*target)).collect();
-    let fit =
-        |place: usize| fit_quantile(&matrix, &targets, &prior[place], f64::from(QUANTILES[place]), settings);
+/// Of so many rows, each how-manieth the common weights are fitted to.
+pub(crate) fn every(total: usize) -> usize {
+    total.div_ceil(MOST_COMMON_ROWS).max(1)
+}
+
+/// Fits the weights that all slots of the day have in common, to an even choice of their rows.
+pub(crate) fn fit_common(rows: &Matrix) -> Result<Three, FitError> {
+    fit_quantiles(rows, &[(); 3].map(|()| Array1::zeros(WIDTH)), COMMON)
+}
+
+/// Fits the weights of one slot of the day, held to the common ones.
+pub(crate) fn fit_slot(rows: &Matrix, common: &Three) -> Result<Three, FitError> {
+    fit_quantiles(rows, common, BY_SLOT)
+}
+
+fn fit_quantiles(rows: &Matrix, prior: &Three, settings: FitSettings) -> Result<Three, FitError> {
+    let fit = |place: usize| {
+        fit_quantile(&rows.rows, &rows.targets, &prior[place], f64::from(QUANTILES[place]), settings)
+    };
     Ok([fit(0)?, fit(1)?, fit(2)?])
+}
+
+impl Matrix {
+    /// The rows as a matrix.
+    pub fn of(rows: &SlotRows) -> Self {
+        let count = rows.targets.len();
+        let matrix = Array2::from_shape_fn((count, WIDTH).f(), |(row, column)| match column {
+            0 => 1.0,
+            column => f64::from(rows.features[row * WIDTH + column]),
+        });
+        Self { rows: matrix, targets: rows.targets.iter().map(|target| f64::from(*target)).collect() }
+    }
 }
 
 impl LoadWeights {

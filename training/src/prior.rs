@@ -12,13 +12,15 @@ use sunkeep_models::load_features::WIDTH;
 use sunkeep_models::onnx::OnnxForecaster;
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot};
 
-use crate::bundle::{Bundle, BundleError, CONTRACT_FILE, ONNX_FILE, day_of};
+use crate::bundle::{Bundle, BundleError, CONTRACT_FILE, ONNX_FILE, SITES_FILE, day_of};
 use crate::load_fit::{LoadFitError, LoadWeights, fit_load};
 use crate::table::{SlotRows, Table, rows_before};
 
 /// Parts into which the sites are divided at the most: the sites of a part are scored with a model fitted
 /// to the others.
 pub const PARTS: usize = 4;
+/// Largest list of sites that is read, bytes: nine for each of a million.
+const MOST_SITES_BYTES: usize = 9_000_000;
 
 /// Why there is no prior.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,16 @@ pub enum PriorError {
         folder: PathBuf,
         /// What was wrong with it.
         source: ContractError,
+    },
+    /// The list of its sites is another one.
+    #[error("{}: {SITES_FILE} has the SHA-256 {found}, {CONTRACT_FILE} says {expected}", folder.display())]
+    Sites {
+        /// The folder.
+        folder: PathBuf,
+        /// Of the file.
+        found: String,
+        /// Of the contract.
+        expected: String,
     },
     /// It has seen the site.
     #[error("{}: the prior was fitted to a site called {site:?}, which is to be scored", folder.display())]
@@ -85,8 +97,13 @@ pub fn read_prior(folder: &Path, sites: &[&str], first_scored: Slot) -> Result<O
     let model = OnnxForecaster::load(&String::from_utf8_lossy(&text), &onnx)
         .map_err(|source| PriorError::Refused { folder: folder.into(), source })?;
     let training = &model.contract().training;
+    let listed = match &training.site_list {
+        Some(sha256) => site_list(&read(SITES_FILE, MOST_SITES_BYTES)?, sha256)
+            .map_err(|found| PriorError::Sites { folder: folder.into(), found, expected: sha256.clone() })?,
+        None => training.site_digests.clone(),
+    };
     for site in sites {
-        if training.site_digests.contains(&site_digest(site)) {
+        if listed.contains(&site_digest(site)) {
             return Err(PriorError::Site { folder: folder.into(), site: (*site).into() });
         }
     }
@@ -95,6 +112,15 @@ pub fn read_prior(folder: &Path, sites: &[&str], first_scored: Slot) -> Result<O
         return Err(PriorError::Future { folder: folder.into(), last_day, first_scored });
     }
     Ok(model)
+}
+
+/// The digests of a list of sites; the SHA-256 it has, if that is not the one expected.
+fn site_list(list: &[u8], sha256: &str) -> Result<Vec<String>, String> {
+    let found = sha256_hex(list);
+    if found != sha256 {
+        return Err(found);
+    }
+    Ok(String::from_utf8_lossy(list).lines().map(str::to_owned).collect())
 }
 
 /// What stands for the name of a site in a contract: its digest, cut.
@@ -138,7 +164,7 @@ pub fn untrained() -> Result<OnnxForecaster, PriorError> {
             let mut features = vec![1.0; WIDTH];
             features[0] = slot as f32;
             features[16..].fill(0.0);
-            SlotRows { features, targets: vec![1.0], slots: vec![Slot(0)] }
+            SlotRows { features, targets: vec![1.0], slots: vec![Slot(0)], levels: vec![1.0] }
         })
         .collect();
     let mut bundle = Bundle::of(&weights, &rows, &[], Vec::new())?;

@@ -5,7 +5,7 @@
 
 use indicatif::ProgressBar;
 use sunkeep_models::history::SlotHistory;
-use sunkeep_models::load_features::{LoadRows, WIDTH, load_rows};
+use sunkeep_models::load_features::{COLUMNS, LoadRows, WIDTH, load_rows};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
 use crate::backtest::Set;
@@ -26,6 +26,8 @@ pub struct SlotRows {
     pub targets: Vec<f32>,
     /// Slot of each target.
     pub slots: Vec<Slot>,
+    /// Level of the site at the issue, W: what features and target were divided by.
+    pub levels: Vec<f32>,
 }
 
 /// All rows, by slot of the day.
@@ -39,23 +41,38 @@ pub struct Table {
 
 /// Slots between two issues, for series of this many slots together and at most so many issues.
 pub fn stride(slots: usize, most_issues: usize) -> i64 {
-    let mut stride = LEAST_STRIDE.max((slots / most_issues) as i64);
+    let mut stride = LEAST_STRIDE.max((slots / most_issues.max(1)) as i64);
     while stride % 2 == 0 || stride % 3 == 0 {
         stride += 1;
     }
     stride
 }
 
+/// The rows of all sites of some sets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tables<'a> {
+    /// Name of each site with its rows.
+    pub sites: Vec<(&'a str, Table)>,
+    /// Slots between two issues.
+    pub stride: i64,
+}
+
 /// The rows of all sites of the sets, to which a model is fitted that is to be shipped; with their names.
 pub fn tables<'a>(sets: &'a [Set], progress: &ProgressBar) -> (Vec<&'a str>, Vec<Table>) {
+    tables_of(sets, MOST_ISSUES, progress).sites.into_iter().unzip()
+}
+
+/// The rows of at most so many issues of all sites of the sets.
+pub fn tables_of<'a>(sets: &'a [Set], most_issues: usize, progress: &ProgressBar) -> Tables<'a> {
     let all = || sets.iter().flat_map(|set| set.series.iter().map(move |series| (&set.zone, series)));
     let slots: Vec<(&Zone, SlotSeries)> = all().map(|(zone, series)| (zone, series.slots())).collect();
     let total: usize = slots.iter().map(|(_, series)| series.values.len()).sum();
     progress.set_length(total as u64);
     progress.set_position(0);
-    let stride = stride(total, MOST_ISSUES);
-    let tables = slots.iter().map(|(zone, series)| table(series, zone, stride, progress)).collect();
-    (all().map(|(_, series)| series.site.as_str()).collect(), tables)
+    let stride = stride(total, most_issues);
+    let tables = slots.iter().map(|(zone, series)| table(series, zone, stride, progress));
+    let sites = all().map(|(_, series)| series.site.as_str()).zip(tables).collect();
+    Tables { sites, stride }
 }
 
 /// Makes the rows of all issues of the series of one site.
@@ -96,6 +113,24 @@ pub fn walk(series: &SlotSeries, stride: i64, mut issue: impl FnMut(&SlotHistory
 }
 
 impl Table {
+    /// The rows whose target was measured before a slot.
+    #[must_use]
+    pub fn before(&self, end: Slot) -> Self {
+        Self { by_slot: rows_before(&[self], end), issues: self.issues }
+    }
+
+    /// The same with zeros in the columns of these names: a fit gives them no weight.
+    #[must_use]
+    pub fn without(mut self, columns: &[String]) -> Self {
+        let places = (0..WIDTH).filter(|place| columns.iter().any(|name| name == COLUMNS[*place]));
+        for place in places {
+            for rows in &mut self.by_slot {
+                rows.features.iter_mut().skip(place).step_by(WIDTH).for_each(|value| *value = 0.0);
+            }
+        }
+        self
+    }
+
     fn add(&mut self, series: &SlotSeries, issued: Slot, rows: &LoadRows) {
         for (lead, row) in rows.values.chunks_exact(WIDTH).enumerate() {
             let target = issued.plus(lead as i64);
@@ -104,6 +139,7 @@ impl Table {
             slot.features.extend_from_slice(row);
             slot.targets.push(watts / rows.level);
             slot.slots.push(target);
+            slot.levels.push(rows.level);
         }
     }
 }
@@ -113,10 +149,31 @@ impl SlotRows {
     pub fn copy_before(&self, end: Slot, into: &mut Self) {
         for (place, slot) in self.slots.iter().enumerate() {
             if *slot < end {
-                into.features.extend_from_slice(&self.features[place * WIDTH..][..WIDTH]);
-                into.targets.push(self.targets[place]);
-                into.slots.push(*slot);
+                self.copy(place, into);
             }
         }
+    }
+
+    /// Copies the rows whose target was measured at or after `first`.
+    pub fn copy_from(&self, first: Slot, into: &mut Self) {
+        for (place, slot) in self.slots.iter().enumerate() {
+            if *slot >= first {
+                self.copy(place, into);
+            }
+        }
+    }
+
+    /// Copies each `every`-th row.
+    pub fn copy_every(&self, every: usize, into: &mut Self) {
+        for place in (0..self.targets.len()).step_by(every) {
+            self.copy(place, into);
+        }
+    }
+
+    fn copy(&self, place: usize, into: &mut Self) {
+        into.features.extend_from_slice(&self.features[place * WIDTH..][..WIDTH]);
+        into.targets.push(self.targets[place]);
+        into.slots.push(self.slots[place]);
+        into.levels.push(self.levels[place]);
     }
 }

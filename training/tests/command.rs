@@ -12,7 +12,7 @@ use sunkeep_models::time::{Slot, Zone};
 use sunkeep_training::backtest::history_before;
 use sunkeep_training::series_file::read_series;
 
-use common::{START, home, write_parquet};
+use common::{START, home, panels, write_column, write_parquet};
 
 fn sunkeep_train(arguments: &[&str], folder: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sunkeep-train")).args(arguments).current_dir(folder).output().unwrap()
@@ -93,6 +93,48 @@ fn a_backtest_writes_forecasts_of_whole_days_in_order() {
     let days = [steps["a"] / 24, steps["b"] / 96];
     assert!(days.iter().all(|days| (10..=11).contains(days)), "{steps:?}");
     assert!(steps["a"].is_multiple_of(24) && steps["b"].is_multiple_of(96), "{steps:?}");
+}
+
+#[test]
+fn a_backtest_of_the_sun_writes_whole_days_with_dark_nights_and_prints_its_rivals() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = panels("a", 60, 1800, 51);
+    rows.extend(panels("b", 60, 1800, 52));
+    write_column(&folder.path().join("roofs.parquet"), "roof_w", &rows);
+    let arguments = ["backtest", "pv", "roofs.parquet", "--timezone", "UTC", "--out", "f.csv"];
+    let refused = sunkeep_train(&arguments, folder.path());
+    assert!(!refused.status.success());
+    assert!(
+        said(&refused).contains("roofs.parquet") && said(&refused).contains("pv_w"),
+        "{}",
+        said(&refused)
+    );
+
+    let output = sunkeep_train(&[&arguments[..], &["--column", "roof_w"]].concat(), folder.path());
+    assert!(output.status.success(), "{}", said(&output));
+    let nmae = |method: &str| -> f64 {
+        let text = said(&output);
+        let row = text.lines().find(|line| line.contains(method)).unwrap_or_else(|| panic!("{text}"));
+        row[row.find(method).unwrap() + method.len()..].split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let (ours, yesterday) = (nmae("adaptive PV"), nmae("persistence"));
+    assert!(0.0 < ours && ours < 0.95 * yesterday, "ours {ours}, yesterday {yesterday}");
+
+    let mut csv = csv::Reader::from_path(folder.path().join("f.csv")).unwrap();
+    assert_eq!(csv.headers().unwrap(), &["site", "issued_at", "timestamp", "p10", "p50", "p90", "mean"][..]);
+    let (mut steps, mut noons) = (std::collections::BTreeMap::<String, usize>::new(), 0);
+    for row in csv.records() {
+        let row = row.unwrap();
+        let [p10, p50, p90] = [3, 4, 5].map(|place| row[place].parse::<f32>().unwrap());
+        assert!(0.0 <= p10 && p10 <= p50 && p50 <= p90 && p90 < 1200.0, "{row:?}");
+        let hour: u32 = row[2][11..13].parse().unwrap();
+        assert!((5..=18).contains(&hour) || p90 == 0.0, "the night is dark: {row:?}");
+        noons += usize::from(hour == 12 && p50 > 100.0);
+        *steps.entry(row[0].to_owned()).or_default() += 1;
+    }
+    assert_eq!(steps["a"] % 48, 0);
+    assert!(steps["a"] >= 12 * 48 && steps["a"] == steps["b"], "{steps:?}");
+    assert!(noons >= 40, "{noons} slots about noon");
 }
 
 #[test]

@@ -85,9 +85,9 @@ pub enum Because {
     Held {
         /// Tier of the load.
         tier: Tier,
-        /// Lower bound of the state of charge when it was shed.
+        /// State of charge when it was shed: its lower bound, or for the critical tier the best estimate.
         left: StateOfCharge,
-        /// Level that is kept.
+        /// Level that decided: that of shedding for a load that goes off, that of return for one that is off.
         keep: StateOfCharge,
         /// When it is expected back, seconds since 1970; `None` where nobody knows.
         until: Option<i64>,

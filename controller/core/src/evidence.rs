@@ -5,7 +5,7 @@
 
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::history::SlotHistory;
-use sunkeep_models::quantity::Seconds;
+use sunkeep_models::quantity::{Seconds, Watts};
 use sunkeep_models::tally::{Evidence, Finished, SlotTally};
 use sunkeep_models::time::{Slot, Uptime};
 
@@ -142,6 +142,14 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [Ev
         };
     }
     tiers
+}
+
+/// What the panels could deliver now, W; `None` where nobody measures it or they may be throttled.
+pub fn sun_now(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Option<Watts> {
+    match sunshine(settings, image, charge) {
+        Evidence::Measured(watts) => Some(Watts(watts)),
+        Evidence::Missing | Evidence::Masked => None,
+    }
 }
 
 /// What the panels delivered, and whether that is what they could have.

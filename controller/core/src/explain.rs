@@ -31,7 +31,7 @@ pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
         Because::Pinned => format!("{name} {state}: somebody asked for it."),
         Because::Held { tier, left, keep, until } => {
             let until = until.map_or(String::new(), |until| format!(" until {}", moment(until, clock)));
-            format!("{name} {state}{until}: {left} left, {keep} needed for {}.", protected(tier))
+            format!("{name} {state}{until}: {left} left, {keep} needed {}.", protected(tier))
         }
         Because::Waiting { at_least } => {
             format!("{name} {state}: waits {} more before it returns.", span(at_least))
@@ -110,8 +110,9 @@ pub fn cost_sentence(load: &Load, span_on: Seconds, cost: &PinCost) -> String {
 
 fn protected(tier: Tier) -> &'static str {
     match tier {
-        Tier::Critical | Tier::Important => "the critical loads",
-        Tier::Convenience | Tier::Background => "the critical and important loads",
+        Tier::Critical => "to keep the battery from cutting everything off",
+        Tier::Important => "for the critical loads",
+        Tier::Convenience | Tier::Background => "for the critical and important loads",
     }
 }
 

@@ -23,10 +23,11 @@ pub struct Proposal {
     pub because: Because,
 }
 
-/// The level of charge below which a tier is shed now, and when it is expected back.
+/// The levels of charge at which a tier is shed now and returns, and when it is expected back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Level {
     keep: StateOfCharge,
+    restore: StateOfCharge,
     until: Option<i64>,
 }
 
@@ -50,11 +51,11 @@ pub fn propose(
             let Some(level) = levels[load.tier.place()] else {
                 return Some(Proposal { load: number, on: true, because: Because::Free });
             };
-            let wanted =
-                if on { level.keep.ratio() } else { level.keep.ratio() + settings.reserve.hysteresis };
-            let enough = charge.low.ratio() >= wanted.min(StateOfCharge::FULL.ratio());
-            let held =
-                Because::Held { tier: load.tier, left: charge.low, keep: level.keep, until: level.until };
+            let wanted = if on { level.keep } else { level.restore };
+            // Being careful must not cost the lights: protection, too, judges by the best estimate.
+            let left = if load.tier == Tier::Critical { charge.best } else { charge.low };
+            let enough = left >= wanted;
+            let held = Because::Held { tier: load.tier, left, keep: wanted, until: level.until };
             Some(Proposal { load: number, on: enough, because: if enough { Because::Free } else { held } })
         });
     (basis, proposals.collect())
@@ -66,12 +67,18 @@ fn levels(settings: &Settings, state: &State, image: &ProcessImage) -> (Basis, [
     match planned {
         Some(slot) => {
             let level = |tier: Tier| {
-                slot.keep[tier.place()].map(|keep| Level { keep, until: slot.back[tier.place()] })
+                let (keep, until) = (slot.keep[tier.place()]?, slot.back[tier.place()]);
+                let restore = slot.restore[tier.place()].filter(|restore| *restore > keep).unwrap_or(keep);
+                Some(Level { keep, restore, until })
             };
             (Basis::Plan, Tier::ALL.map(level))
         }
         None => {
-            let level = |tier: Tier| settings.reserve_level(tier).map(|keep| Level { keep, until: None });
+            let level = |tier: Tier| {
+                let keep = settings.reserve_level(tier)?;
+                let restore = StateOfCharge::clamped(keep.ratio() + settings.reserve.hysteresis);
+                Some(Level { keep, restore, until: None })
+            };
             (Basis::ReserveRule, Tier::ALL.map(level))
         }
     }

@@ -54,7 +54,11 @@ fn image(settings: &Settings, now: Uptime, (_, readings, wish, level): &Surprise
         .collect();
     image.plan = level.map(|level| {
         let keep = Some(StateOfCharge::clamped(level));
-        let slot = PlannedSlot { keep: [None, keep, keep, keep], back: [None; 4] };
+        let slot = PlannedSlot {
+            keep: [None, keep, keep, keep],
+            restore: [None, keep, keep, keep],
+            back: [None; 4],
+        };
         Plan {
             issued: Slot(1000),
             made: now,

@@ -394,6 +394,7 @@ mod tests {
             settings: SettingsDigest([1; 16]),
             slots: vec![PlannedSlot {
                 keep: [Some(StateOfCharge::clamped(0.5)); 4],
+                restore: [Some(StateOfCharge::clamped(0.6)); 4],
                 back: [Some(made as i64); 4],
             }],
         });
@@ -440,7 +441,7 @@ mod tests {
         assert!(!taken(Content { loads: 3, ..sound.clone() }));
         let requests = vec![(0, vec![Request::Release { load: 0 }; MAX_REQUESTS + 1])];
         assert!(!taken(Content { requests, ..sound.clone() }));
-        let slot = PlannedSlot { keep: [None; 4], back: [None; 4] };
+        let slot = PlannedSlot { keep: [None; 4], restore: [None; 4], back: [None; 4] };
         let plan = Plan {
             issued: Slot(0),
             made: Uptime(0),

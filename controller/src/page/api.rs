@@ -137,6 +137,7 @@ fn forecast(forecasts: &Forecasts) -> Value {
         "slot_s": SLOT_SECONDS,
         "load_by": forecasts.load_by,
         "load_skill": forecasts.skill,
+        "sun_skill": forecasts.sun_skill,
         "load_p10_w": forecasts.load.p10,
         "load_p50_w": forecasts.load.p50,
         "load_p90_w": forecasts.load.p90,

@@ -43,6 +43,11 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
         "to 1",
         "one less the load forecast's loss over that of persistence, over the last weeks; null on a young site",
     ),
+    (
+        "forecast.sun_skill",
+        "to 1",
+        "one less the loss of the sun's forecast over that of persistence, in daylight, over the last weeks; null on a young site",
+    ),
     ("forecast.load_p10_w[]", "W", "demand of all tiers: one in ten slots is below"),
     ("forecast.load_p50_w[]", "W", "demand: half of the slots are below"),
     ("forecast.load_p90_w[]", "W", "demand: nine in ten slots are below"),

@@ -85,18 +85,36 @@ fn future(view: &View) -> Markup {
         "adaptive" => "the trained model and what this home has taught it",
         other => other,
     };
-    let worth = forecasts.skill.map(|skill| {
-        let (share, than) = (skill.abs() * 100.0, if skill < 0.0 { "larger" } else { "smaller" });
-        format!(" Over the last weeks its errors were {share:.0} % {than} than those of repeating yesterday.")
-    });
+    let worth = worth(forecasts.skill, forecasts.sun_skill);
     html! {
         section aria-labelledby="next" {
             h2 id="next" { "Next two days" }
             (expected_charge(view, forecasts))
             (expected_power(view, forecasts))
             p class="said" { "Nine in ten slots fall below the top of a band, one in ten below its bottom. "
-                "Use is forecast by " (by) "." (worth.unwrap_or_default()) }
+                "Use is forecast by " (by) "." (worth) }
         }
+    }
+}
+
+/// What the forecasts of use and of the sun were worth, in words; nothing on a young site.
+fn worth(load: Option<f64>, sun: Option<f64>) -> String {
+    let told = |skill: f64| {
+        let (share, than) = (skill.abs() * 100.0, if skill < 0.0 { "larger" } else { "smaller" });
+        format!("{share:.0} % {than}")
+    };
+    let than = "than those of repeating yesterday";
+    match (load.map(told), sun.map(told)) {
+        (Some(load), Some(sun)) => {
+            format!(
+                " Over the last weeks its errors were {load} {than}, and those of the sun's forecast {sun}."
+            )
+        }
+        (Some(load), None) => format!(" Over the last weeks its errors were {load} {than}."),
+        (None, Some(sun)) => {
+            format!(" Over the last weeks the errors of the sun's forecast were {sun} {than}.")
+        }
+        (None, None) => String::new(),
     }
 }
 

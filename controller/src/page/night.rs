@@ -1,8 +1,7 @@
 //! The question that everybody has: will the lights last the night? Answered from what the planner expects,
 //! and only as surely as it may be.
 //!
-//! The planner's level below which the important tier is shed is what the critical tier needs until the sun
-//! returns, at P90 demand and P10 sun, on top of the floor. With the lower bound of the charge above it the
+//! What the critical tier needs until the sun returns, at P90 demand and P10 sun, stands on top of the floor. With the lower bound of the charge above it the
 //! answer is yes; with the best estimate above it, or if things come as expected, it is probably.
 
 use sunkeep_core::decision::Alarm;
@@ -52,9 +51,8 @@ pub(super) struct Night {
     pub(super) until: Option<i64>,
 }
 
-/// The planner asks for no more than this however much would be needed (it caps its levels), so that having
-/// it proves nothing.
-const CAPPED: f64 = 0.895;
+/// A need that is as high as this may be more than a battery holds, so that having it proves nothing.
+const CAPPED: f64 = 0.999;
 
 /// Answers for this view.
 pub(super) fn answer(view: &View) -> Answer {
@@ -88,7 +86,7 @@ fn unknown(best: StateOfCharge, why: &str) -> Answer {
 
 fn expected(view: &View, forecasts: &Forecasts, now: i64) -> Option<Answer> {
     let place = usize::try_from(Slot::of(now).since(forecasts.outlook.plan.issued)).ok()?;
-    let need = forecasts.outlook.keep.get(place)?[Tier::Important.place()]?.ratio();
+    let need = forecasts.outlook.critical_need.get(place)?.ratio();
     let night = night(&forecasts.sun, now);
     let spoken = pinned_share(view); // spoken for: promised to loads that persons asked for
     let (low, best) = (view.decision.charge.low.ratio() - spoken, view.decision.charge.best.ratio() - spoken);

@@ -167,6 +167,7 @@ impl Home {
         let level = |random: &mut ChaCha8Rng| Some(StateOfCharge::clamped(random.random_range(0.2..0.9)));
         let slots = (0..PLAN_SLOTS).map(|_| PlannedSlot {
             keep: [None, level(&mut self.random), level(&mut self.random), level(&mut self.random)],
+            restore: [None, level(&mut self.random), level(&mut self.random), level(&mut self.random)],
             back: [None, None, Some(self.unix_at_start), Some(self.unix_at_start + 1)],
         });
         let slots = slots.collect();

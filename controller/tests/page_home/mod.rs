@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use sunkeep::config::Page;
 use sunkeep::view::{Counts, DeviceHealth, Forecasts, Meter, POINT_MINUTES, Point, View};
+use sunkeep_core::evidence::History;
 use sunkeep_core::image::{ProcessImage, Reading, Request};
-use sunkeep_core::planner::{PlanInput, plan};
+use sunkeep_core::planner::{self, PlanInput, plan};
 use sunkeep_core::settings::{Load, Pace, Settings, Tier};
 use sunkeep_core::{State, step};
 use sunkeep_models::battery::{BatterySpec, ChargeEstimator, Chemistry};
@@ -162,14 +163,19 @@ impl Home {
             now: self.image.now,
             into_slot: Seconds((wall.unix - issued.start()) as f64),
             charge: self.view.decision.charge,
-            demand: [demand(0.5), demand(0.2), demand(0.3)],
-            sun: sun.clone(),
+            forecasts: Some(planner::Forecasts {
+                demand: [demand(0.5), demand(0.2), demand(0.3)],
+                sun: sun.clone(),
+            }),
+            history: &History::default(),
+            sun_now: None,
         };
-        let outlook = plan(&self.settings, &input);
+        let outlook = plan(&self.settings, &input).expect("the forecasts describe days");
         self.image.plan = Some(outlook.plan.clone());
         let load = demand(1.0);
-        self.view.forecasts =
-            Some(Arc::new(Forecasts { load, sun, load_by: "adaptive".into(), skill: Some(0.23), outlook }));
+        let (skill, sun_skill) = (Some(0.23), Some(0.17));
+        let forecasts = Forecasts { load, sun, load_by: "adaptive".into(), skill, sun_skill, outlook };
+        self.view.forecasts = Some(Arc::new(forecasts));
     }
 
     /// One cycle a second, all devices answering.

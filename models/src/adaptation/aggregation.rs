@@ -4,6 +4,9 @@
 //! Weights are kept for each quantile; what an expert lost or won is shared between all slots of the day.
 //! Regrets are those of the loss made linear at the combined forecast, so that the combination is weighed
 //! against the best mixture and not only the best expert.
+//!
+//! An expert may sleep through a slot: what it says is [`ASLEEP`] then, it has no part in the combination, and
+//! it neither wins nor loses (Gaillard, Stoltz and van Erven, "A second-order bound with excess losses", 2014).
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +14,12 @@ use crate::contract::QUANTILES;
 
 /// Quantiles of one slot, over the level of the site.
 pub type Three = [f32; QUANTILES.len()];
+
+/// What an expert says of a slot of which it knows nothing.
+pub const ASLEEP: Three = [f32::NAN; QUANTILES.len()];
+
+/// Weight below which an expert counts for nothing.
+const LEAST_WEIGHT: f64 = 1e-9;
 
 /// The regrets so far. Its size never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +80,9 @@ impl Aggregation {
             for quantile in 0..QUANTILES.len() {
                 let slope = f64::from(u8::from(truth < mixed[quantile])) - f64::from(QUANTILES[quantile]);
                 for (mean, said) in mean.iter_mut().zip(experts) {
+                    if is_asleep(said) {
+                        continue;
+                    }
                     let regret = slope * (f64::from(mixed[quantile]) - f64::from(said[quantile]));
                     mean[quantile][0] += regret;
                     mean[quantile][1] += regret * regret;
@@ -101,14 +113,23 @@ impl Aggregation {
     }
 }
 
-/// The weighted mean of what the experts say, quantile by quantile; in order.
+/// Whether an expert says nothing of a slot.
+pub fn is_asleep(said: &Three) -> bool {
+    said.iter().any(|value| value.is_nan())
+}
+
+/// The weighted mean of what the experts say that are awake, quantile by quantile; in order. Nothing but
+/// zeros where all sleep.
 pub fn mixture(weights: &[[f64; QUANTILES.len()]], experts: &[Three]) -> Three {
+    let awake = || weights.iter().zip(experts).filter(|(_, said)| !is_asleep(said));
     let mut mixed: Three = core::array::from_fn(|quantile| {
-        weights
-            .iter()
-            .zip(experts)
-            .map(|(weight, said)| weight[quantile] * f64::from(said[quantile]))
-            .sum::<f64>() as f32
+        // Those awake may have lost all their weight to those asleep: then they count alike.
+        let least = if awake().all(|(weight, _)| weight[quantile] < LEAST_WEIGHT) { 1.0 } else { 0.0 };
+        let (sum, weights) = awake().fold((0.0, 0.0), |(sum, weights), (weight, said)| {
+            let weight = weight[quantile].max(least);
+            (sum + weight * f64::from(said[quantile]), weights + weight)
+        });
+        if weights > 0.0 { (sum / weights) as f32 } else { 0.0 }
     });
     mixed.sort_by(f32::total_cmp);
     mixed
@@ -171,6 +192,25 @@ mod tests {
             assert!(weights[0][quantile] < 0.02, "{weights:?}");
             assert!(weights[1][quantile] > 0.5, "{weights:?}");
         }
+    }
+
+    #[test]
+    fn who_sleeps_has_no_part_and_neither_wins_nor_loses() {
+        let mut aggregation = Aggregation::of(3);
+        let said = vec![vec![ASLEEP, [0.8, 1.0, 1.2], [0.3, 0.6, 2.0]]; 48];
+        let truths = vec![Some(1.0); 48];
+        let before = aggregation.regret[0];
+        for _ in 0..30 {
+            aggregation.learn(&PRIOR, &said, &truths);
+            assert_distribution(&aggregation);
+        }
+        assert_eq!(aggregation.regret[0], before);
+        let weights = aggregation.weights(&PRIOR);
+        let [low, middle, high] = mixture(&weights, &said[0]);
+        assert!(low >= 0.3 && (0.6..=1.0).contains(&middle) && high <= 2.0, "{low} {middle} {high}");
+        // The one that is awake says it all, whatever its weight.
+        assert_eq!(mixture(&[[1.0; 3], [0.0; 3]], &[ASLEEP, [1.0, 2.0, 3.0]]), [1.0, 2.0, 3.0]);
+        assert_eq!(mixture(&[[1.0; 3]], &[ASLEEP]), [0.0; 3]);
     }
 
     #[test]

@@ -11,6 +11,10 @@ const KNOWN_DAYS: usize = 1;
 /// Measured slots below which the level is not known: an hour.
 const LEAST_MEASURED: usize = 2;
 
+/// The least that the low and the high day differ from the usual one: how far a site may lie from the fleet is
+/// not known in the first hours, however alike its sites are.
+const LEAST_SPREAD: [f32; 3] = [0.5, 1.0, 1.75];
+
 /// The history of a young site with three days before its first: a low, a usual and a high one. `None`
 /// where it needs none, or where nothing is known yet.
 pub(super) fn completed(
@@ -46,7 +50,10 @@ pub(super) fn completed(
         let slot = first.plus(-back);
         // The usual day is the newest, then the high one, then the low one.
         let quantile = [1, 2, 0][((back - 1) / SLOTS_PER_DAY as i64) as usize];
-        completed.record(slot, Some(typical_at(slot)[quantile] * level));
+        let typical = typical_at(slot);
+        let bound = LEAST_SPREAD[quantile] * typical[1];
+        let watts = if quantile == 0 { typical[0].min(bound) } else { typical[quantile].max(bound) };
+        completed.record(slot, Some(watts * level));
     }
     for slot in (first.0..issued.0).map(Slot) {
         completed.record(slot, history.get(slot));

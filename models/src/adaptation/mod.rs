@@ -9,21 +9,24 @@
 //! it was lived through or replayed after a restart. The state can be stored and its size never changes.
 
 pub mod aggregation;
+mod bank;
 mod cold_start;
 pub mod conformal;
 mod experts;
+mod left_out;
 mod profiles;
 pub mod regression;
 pub mod skill;
+mod trust;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::aggregation::{Aggregation, Three, mixture};
-use self::conformal::Conformal;
-use self::experts::{EXPERTS, Issue, LEARNING, PRIOR_WEIGHTS};
-use self::regression::Regression;
+use self::aggregation::Three;
+use self::bank::Bank;
+use self::experts::Issue;
+pub use self::left_out::{LeftOut, expert_names};
 use self::skill::Skill;
 use crate::baseline::{Persistence, SameSlotProfile};
 use crate::forecast::{Forecast, ForecastError, Forecaster};
@@ -40,7 +43,7 @@ pub const ISSUES: usize = 2;
 /// Slots from one time of the day to the next.
 const SPACING: usize = SLOTS_PER_DAY / ISSUES;
 
-/// What was learnt of a site. Bounded: 225 kB for each of [`ISSUES`].
+/// What was learnt of a site. Bounded: 226 kB for each of [`ISSUES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adaptation {
@@ -50,15 +53,6 @@ pub struct Adaptation {
     skill: Skill,
 }
 
-/// What was learnt from the issues of one time of the day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bank {
-    regressions: [Regression; 2],
-    aggregation: Aggregation,
-    conformal: Conformal,
-}
-
 /// A stored state that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the stored adaptation of a site has another size, or holds values that are no numbers")]
@@ -66,12 +60,8 @@ pub struct UnsoundAdaptation;
 
 impl Default for Adaptation {
     fn default() -> Self {
-        let bank = || Bank {
-            regressions: [Regression::default(), Regression::default()],
-            aggregation: Aggregation::of(EXPERTS),
-            conformal: Conformal::default(),
-        };
-        Self { learnt_until: None, banks: (0..ISSUES).map(|_| bank()).collect(), skill: Skill::default() }
+        let banks = (0..ISSUES).map(|_| Bank::default()).collect();
+        Self { learnt_until: None, banks, skill: Skill::default() }
     }
 }
 
@@ -79,12 +69,7 @@ impl Adaptation {
     /// Checks what a file said before it is used.
     pub fn checked(self) -> Result<Self, UnsoundAdaptation> {
         let sound = self.banks.len() == ISSUES && self.skill.is_sound();
-        let banks = self.banks.iter().all(|bank| {
-            bank.regressions.iter().all(Regression::is_sound)
-                && bank.aggregation.is_sound(EXPERTS)
-                && bank.conformal.is_sound()
-        });
-        if sound && banks { Ok(self) } else { Err(UnsoundAdaptation) }
+        if sound && self.banks.iter().all(Bank::is_sound) { Ok(self) } else { Err(UnsoundAdaptation) }
     }
 
     /// The first slot that is not yet learnt from.
@@ -93,25 +78,25 @@ impl Adaptation {
     }
 }
 
-impl Bank {
-    /// The corrected quantiles of a slot of an issue, over the level.
-    fn say(&self, weights: &[[f64; 3]], issue: &Issue, lead: usize) -> Three {
-        self.conformal.correct(issue.slots[lead], &mixture(weights, &issue.said[lead]))
-    }
-}
-
 /// The forecaster of one series of one site: the fleet's model and what was learnt beside it.
 #[derive(Debug, Clone)]
 pub struct AdaptiveForecaster {
     model: Option<Arc<OnnxForecaster>>,
     state: Adaptation,
+    left_out: LeftOut,
 }
 
 impl AdaptiveForecaster {
     /// Goes on with what was learnt before ([`Adaptation::default`] on a new site). Without a model the
     /// site's own profiles stand in for it.
     pub fn new(model: Option<Arc<OnnxForecaster>>, state: Adaptation) -> Self {
-        Self { model, state }
+        Self { model, state, left_out: LeftOut::default() }
+    }
+
+    /// The same with parts left out, for an ablation.
+    #[must_use]
+    pub fn leaving_out(self, left_out: LeftOut) -> Self {
+        Self { left_out, ..self }
     }
 
     /// What was learnt, for storing.
@@ -133,8 +118,11 @@ impl AdaptiveForecaster {
     /// The experts with their weights for the median, for issues of the local slot of the day `slot`.
     pub fn weights(&self, slot: usize) -> Vec<(&'static str, f64)> {
         let bank = &self.state.banks[(slot / SPACING).min(ISSUES - 1)];
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        experts::names().into_iter().zip(weights).map(|(name, weight)| (name, weight[1])).collect()
+        let mut names = experts::names();
+        if !bank.believes_model() {
+            names[experts::MODEL] = "profiles in place of the model";
+        }
+        names.into_iter().zip(bank.weights(&self.left_out)).map(|(name, weight)| (name, weight[1])).collect()
     }
 
     /// The forecast, and the name of the method that made it: [`NAME`], or that of the baseline that stands
@@ -152,8 +140,7 @@ impl AdaptiveForecaster {
                 .map(|forecast| (forecast, "same-slot profile"))
                 .or_else(|_| Ok((Persistence.forecast(history, issued, zone)?, "persistence")));
         };
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        let said: Vec<Three> = (0..issue.said.len()).map(|lead| bank.say(&weights, &issue, lead)).collect();
+        let said = bank.say(&issue);
         let watts = |quantile: usize| said.iter().map(|three| three[quantile] * issue.level).collect();
         Ok((Forecast::checked(NAME, issued, [watts(0), watts(1), watts(2)])?, NAME))
     }
@@ -180,26 +167,34 @@ impl AdaptiveForecaster {
         self.state.learnt_until = Some(Slot(end + 1).max(first));
     }
 
-    /// Learns from the day that followed an issue, in the bank of this place.
-    fn learn_from(&mut self, history: &SlotHistory, issued: Slot, zone: &Zone, place: usize) {
+    /// Learns from a day, in the bank of this place, what was right of the issue at its beginning and of the one a
+    /// day earlier.
+    fn learn_from(&mut self, history: &SlotHistory, day: Slot, zone: &Zone, place: usize) {
         let bank = &self.state.banks[place];
-        let Some(issue) = self.issue(history, issued, zone, bank) else { return };
-        let truths: Vec<Option<f32>> = (0..SLOTS_PER_DAY)
-            .map(|lead| history.get(issued.plus(lead as i64)).map(|watts| watts / issue.level))
-            .collect();
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        let first_day = 0..SLOTS_PER_DAY;
-        let mixed: Vec<(usize, Three)> =
-            first_day.clone().map(|lead| (issue.slots[lead], mixture(&weights, &issue.said[lead]))).collect();
-        let compared: Vec<(Three, Three)> =
-            first_day.map(|lead| (bank.say(&weights, &issue, lead), issue.persistence(lead))).collect();
-        self.state.skill.learn(&compared, &truths);
+        let truths = |level: f32| -> Vec<Option<f32>> {
+            (0..SLOTS_PER_DAY as i64)
+                .map(|lead| history.get(day.plus(lead)).map(|watts| watts / level))
+                .collect()
+        };
+        // The second day first: what is learnt from the first day was not known two days before.
+        let earlier = self.issue(history, day.plus(-(SLOTS_PER_DAY as i64)), zone, bank);
+        let issue = self.issue(history, day, zone, bank);
         let bank = &mut self.state.banks[place];
-        bank.conformal.learn(&mixed, &truths);
-        bank.aggregation.learn(&PRIOR_WEIGHTS, &issue.said[..SLOTS_PER_DAY], &truths);
-        for (place, regression) in bank.regressions.iter_mut().enumerate() {
-            regression.learn(&issue.samples(place, &truths), &LEARNING[place]);
+        if let Some(earlier) = earlier {
+            bank.learn_second_day(&earlier, &truths(earlier.level));
         }
+        let Some(issue) = issue else { return };
+        let truths = truths(issue.level);
+        let said = bank.say(&issue);
+        let compared: Vec<(Three, Three)> =
+            said.into_iter().take(SLOTS_PER_DAY).zip(issue.persistence.iter().copied()).collect();
+        self.state.skill.learn(&compared, &truths);
+        bank.judge(&issue, &truths, self.model.is_some());
+        // What is learnt from the day is learnt from those who may still be asked after it, lest a model that
+        // went wrong leaves its answers in the regressions.
+        let bank = &self.state.banks[place];
+        let again = bank.asks_otherwise(&issue).then(|| self.issue(history, day, zone, bank)).flatten();
+        self.state.banks[place].learn_first_day(&again.unwrap_or(issue), &truths);
     }
 
     /// Asks the experts; on a young site with the typical day of the fleet before its own first.
@@ -207,7 +202,7 @@ impl AdaptiveForecaster {
         let model = self.model.as_deref();
         let typical = model.map_or(&[][..], |model| &model.contract().typical_day);
         let completed = cold_start::completed(history, issued, zone, typical);
-        Issue::of(model, &bank.regressions, completed.as_ref().unwrap_or(history), issued, zone)
+        bank.ask(model, &self.left_out, completed.as_ref().unwrap_or(history), issued, zone)
     }
 }
 

@@ -7,12 +7,16 @@ use crate::sample::{by_slot, mean, sorted_quantile};
 use crate::time::{LocalTime, SLOTS_PER_DAY};
 
 /// Profiles there are.
-pub(super) const PROFILES: usize = 6;
+pub(super) const PROFILES: usize = 7;
 /// Their names, in their order.
 pub(super) const NAMES: [&str; PROFILES] =
-    ["7 days", "14 days", "28 days", "same kind of day", "same weekday", "persistence"];
+    ["7 days", "14 days", "28 days", "same kind of day", "same weekday", "persistence", "last days"];
 /// Place of persistence among them.
 pub(super) const PERSISTENCE: usize = 5;
+
+/// Days of the profile of the last days, and weight of each relative to the one after it.
+const LAST_DAYS: i64 = 7;
+const LAST_DAYS_KEPT: f32 = 0.7;
 
 /// Days that spread the band around a mean of days.
 const SPREAD_DAYS: usize = 28;
@@ -25,6 +29,9 @@ pub(super) struct Profiles<'a> {
     days: [[Three; SLOTS_PER_DAY]; 3],
     /// How far the days lay from their own mean, P10 and P90; and one day from the next.
     around_mean: [[f32; 2]; SLOTS_PER_DAY],
+    /// Mean of the last days, the newer the more, and how far a day lies from it.
+    last_days: [Option<f32>; SLOTS_PER_DAY],
+    around_last_days: [[f32; 2]; SLOTS_PER_DAY],
     day_to_day: [[f32; 2]; SLOTS_PER_DAY],
 }
 
@@ -53,7 +60,14 @@ impl<'a> Profiles<'a> {
                 .collect();
             band(&mut misses, level)
         });
-        Self { grid, level, days, around_mean, day_to_day }
+        let around_last_days = by_slot(|slot| {
+            // A mean of few days lies nearer to them than to the next.
+            let known = grid.same_slot(slot, SPREAD_DAYS).count() as f32;
+            let wider = if known > 1.0 { ((known + 1.0) / (known - 1.0)).sqrt() } else { 1.0 };
+            around_mean[slot].map(|end| end * wider)
+        });
+        let last_days = by_slot(|slot| last_days(grid, slot));
+        Self { grid, level, days, around_mean, last_days, around_last_days, day_to_day }
     }
 
     /// What each profile says of a target, over the level; `usual` stands in where it knows nothing.
@@ -72,6 +86,7 @@ impl<'a> Profiles<'a> {
             around(mean(self.grid.same_kind(slot, target.weekday)), spread),
             around(mean(self.grid.same_weekday(slot, target.day, 4)), spread),
             around(self.grid.same_slot(slot, 7).next(), self.day_to_day[slot]),
+            around(self.last_days[slot], self.around_last_days[slot]),
         ]
     }
 }
@@ -80,6 +95,23 @@ impl<'a> Profiles<'a> {
 fn quantiles(grid: &DayGrid, slot: usize, days: usize, beside: usize, level: f32) -> Three {
     let mut values: Vec<f32> = near(slot, beside).flat_map(|slot| grid.same_slot(slot, days)).collect();
     QUANTILES.map(|quantile| sorted_quantile(&mut values, quantile).map_or(f32::NAN, |watts| watts / level))
+}
+
+/// Mean of a slot over the last days, the newer the more, with half of the slots beside it.
+fn last_days(grid: &DayGrid, slot: usize) -> Option<f32> {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (beside, near) in [0.5, 1.0, 0.5].into_iter().zip(near(slot, 1)) {
+        let newest = grid.newest(near);
+        let mut weight = beside;
+        for ago in newest..newest + LAST_DAYS {
+            if let Some(watts) = grid.get(ago, near as i64) {
+                sum += weight * watts;
+                weights += weight;
+            }
+            weight *= LAST_DAYS_KEPT;
+        }
+    }
+    (weights > 0.0).then(|| sum / weights)
 }
 
 fn band(misses: &mut [f32], level: f32) -> [f32; 2] {

@@ -84,6 +84,11 @@ fn prior_weights(quantile: usize) -> [f32; INPUTS] {
 }
 
 impl Regression {
+    /// Issues learnt from.
+    pub fn issues(&self) -> u32 {
+        self.issues
+    }
+
     /// The three quantiles of a row; not yet in order.
     pub fn answer(&self, slot: usize, inputs: &[f32; INPUTS]) -> [f32; QUANTILES.len()] {
         let (before, aside) = (slot / SPACING % KNOTS, (slot % SPACING) as f32 / SPACING as f32);

@@ -10,6 +10,7 @@ use tract_onnx::pb::{
 use tract_onnx::prelude::*;
 
 use super::form::{FITTED, FIXED, NODES, Node, OPERATOR_SET};
+use super::selected;
 use crate::contract::{Contract, ContractError, Port};
 
 pub(super) fn prepare(
@@ -21,6 +22,8 @@ pub(super) fn prepare(
     let proto = onnx.proto_model_for_read(&mut &*onnx_bytes).map_err(refused)?;
     check_proto(contract, &proto)?;
     let model = onnx.model_for_proto_model(&proto).map_err(refused)?;
+    let mut model = model.into_typed().map_err(refused)?;
+    selected::put_in(&mut model).map_err(refused)?;
     model.into_optimized().and_then(IntoRunnable::into_runnable).map_err(refused)
 }
 

@@ -2,15 +2,16 @@
 //! worth here, in a band that holds what it promises.
 //!
 //! It works as the load forecast does ([`crate::adaptation`]): at [`ISSUES`] times of the local day it asks
-//! again what it would have said a day before, compares that with the daylight that followed, and learns.
+//! again what it would have said a day before and two, compares that with the daylight that followed, and learns.
 //! The past itself is in the history; the state is weights and the width of the band, and never grows.
 
 use serde::{Deserialize, Serialize};
 
-use super::PvForecaster;
-use super::experts::{EXPERTS, Issue, NAMES, PRIOR_WEIGHTS};
+use super::experts::{EXPERTS, Issue, NAMES, PERSISTENCE, PRIOR_WEIGHTS};
 use super::place::Daylight;
 use super::sky::Sky;
+use super::weather::Weather;
+use super::{DAY, PvForecaster};
 use crate::adaptation::aggregation::{Aggregation, Three, mixture};
 use crate::adaptation::conformal::Conformal;
 use crate::adaptation::skill::Skill;
@@ -29,7 +30,7 @@ pub const ISSUES: usize = 4;
 /// Slots from one time of the day to the next.
 const SPACING: usize = SLOTS_PER_DAY / ISSUES;
 
-/// What was learnt of the sun of a site. Bounded: 1 kB for each of [`ISSUES`].
+/// What was learnt of the sun of a site. Bounded: 1.5 kB for each of [`ISSUES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PvAdaptation {
@@ -44,16 +45,35 @@ pub struct PvAdaptation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bank {
+    /// Whom to believe: learnt from the first day of the horizon, used for both.
     aggregation: Aggregation,
-    conformal: Conformal,
+    /// How wide the band must be on the first and on the second day.
+    conformal: [Conformal; HORIZON / SLOTS_PER_DAY],
+}
+
+impl Bank {
+    fn new() -> Self {
+        let conformal = [Conformal::default(), Conformal::default()];
+        Self { aggregation: Aggregation::of(EXPERTS), conformal }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.aggregation.is_sound(EXPERTS) && self.conformal.iter().all(Conformal::is_sound)
+    }
+
+    /// What the experts say together of each slot, uncorrected, with its slot of the day.
+    fn mixed(&self, asked: &Asked) -> Vec<(usize, Three)> {
+        let weights = self.aggregation.weights(&PRIOR_WEIGHTS);
+        let said = asked.slots.iter().zip(&asked.issue.said);
+        said.map(|(slot, said)| (*slot, mixture(&weights, said))).collect()
+    }
 }
 
 impl Default for PvAdaptation {
     fn default() -> Self {
-        let bank = || Bank { aggregation: Aggregation::of(EXPERTS), conformal: Conformal::default() };
         Self {
             learnt_until: None,
-            banks: (0..ISSUES).map(|_| bank()).collect(),
+            banks: (0..ISSUES).map(|_| Bank::new()).collect(),
             skill: Skill::default(),
             daylight: Daylight::default(),
         }
@@ -64,8 +84,7 @@ impl PvAdaptation {
     /// Checks what a file said before it is used.
     pub fn checked(self) -> Result<Self, UnsoundAdaptation> {
         let sound = self.banks.len() == ISSUES && self.skill.is_sound() && self.daylight.is_sound();
-        let banks =
-            self.banks.iter().all(|bank| bank.aggregation.is_sound(EXPERTS) && bank.conformal.is_sound());
+        let banks = self.banks.iter().all(Bank::is_sound);
         if sound && banks { Ok(self) } else { Err(UnsoundAdaptation) }
     }
 
@@ -100,6 +119,11 @@ impl AdaptivePv {
         &self.state
     }
 
+    /// Goes on with what was learnt before.
+    pub fn restore(&mut self, state: PvAdaptation) {
+        self.state = state;
+    }
+
     /// Skill against persistence on this site, in daylight: one less the pinball loss over that of
     /// persistence, over the last weeks; `None` before some days were compared.
     pub fn skill(&self) -> Option<f64> {
@@ -132,53 +156,97 @@ impl AdaptivePv {
     /// slot, or with the whole history after a restart: the state is the same. At most the slots of a
     /// history are walked through.
     pub fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone) {
-        let (oldest, end) = (history.start().plus(SLOTS_PER_DAY as i64), now.0.min(history.end().0));
+        self.learn_with(history, &Weather::default(), now, zone);
+    }
+
+    /// As [`AdaptivePv::learn`], and what weather forecasts were worth.
+    pub fn learn_with(&mut self, history: &SlotHistory, weather: &Weather, now: Slot, zone: &Zone) {
+        let (oldest, end) = (history.start().plus(DAY), now.0.min(history.end().0));
         // After the clock was set back the history begins anew, and so does learning from it.
         let known = self.state.learnt_until.filter(|until| until.0 <= history.end().plus(1).0);
         let first = known.map_or(oldest, |until| until.max(oldest));
         for slot in (first.0..=end).map(Slot) {
             let local = slot_of_day(slot, zone);
             if local.is_multiple_of(SPACING) {
-                let issued = slot.plus(-(SLOTS_PER_DAY as i64));
-                self.learn_from(history, issued, zone, local / SPACING);
+                let day = slot.plus(-DAY);
+                self.learn_from(history, weather, day, zone, local / SPACING);
                 if local == 0 {
-                    self.state.daylight.learn(history, issued);
+                    self.state.daylight.learn(history, day);
                 }
             }
         }
         self.state.learnt_until = Some(Slot(end + 1).max(first));
     }
 
-    /// Learns from the day that followed an issue, in the bank of this place.
-    fn learn_from(&mut self, history: &SlotHistory, issued: Slot, zone: &Zone, place: usize) {
-        let Some(Asked { issue, slots }) = self.ask(history, issued, zone, SLOTS_PER_DAY) else { return };
-        let truths: Vec<Option<f32>> = (0..issue.said.len())
-            .map(|lead| {
-                let watts = history.get(issued.plus(lead as i64)).filter(|_| issue.daylight[lead])?;
-                Some((f64::from(watts) / issue.most) as f32)
-            })
-            .collect();
+    /// Learns from a day, in the bank of this place, what was right of the issue at its beginning and of the one
+    /// a day earlier.
+    fn learn_from(&mut self, history: &SlotHistory, weather: &Weather, day: Slot, zone: &Zone, place: usize) {
+        let truths = |asked: &Asked, first: usize| -> Vec<Option<f32>> {
+            let measured = |lead: usize| {
+                let watts =
+                    history.get(day.plus((lead - first) as i64)).filter(|_| asked.issue.daylight[lead])?;
+                Some((f64::from(watts) / asked.issue.most) as f32)
+            };
+            (first..asked.issue.said.len()).map(measured).collect()
+        };
+        let earlier = self.ask(history, weather, day.plus(-DAY), zone, HORIZON);
+        let asked = self.ask(history, weather, day, zone, SLOTS_PER_DAY);
         let bank = &mut self.state.banks[place];
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        let mixed: Vec<(usize, Three)> =
-            slots.iter().zip(&issue.said).map(|(slot, said)| (*slot, mixture(&weights, said))).collect();
+        if let Some(earlier) = earlier {
+            let mixed = bank.mixed(&earlier);
+            bank.conformal[1].learn(&mixed[SLOTS_PER_DAY..], &truths(&earlier, SLOTS_PER_DAY));
+        }
+        let Some(asked) = asked else { return };
+        let (mixed, truths) = (bank.mixed(&asked), truths(&asked, 0));
+        let said = &asked.issue.said;
         let compared: Vec<(Three, Three)> = mixed
             .iter()
-            .zip(&issue.said)
-            .map(|((slot, mixed), said)| (bank.conformal.correct(*slot, mixed), said[EXPERTS - 1]))
+            .zip(said)
+            .map(|((slot, mixed), said)| (bank.conformal[0].correct(*slot, mixed), said[PERSISTENCE]))
             .collect();
         self.state.skill.learn(&compared, &truths);
-        bank.conformal.learn(&mixed, &truths);
-        bank.aggregation.learn(&PRIOR_WEIGHTS, &issue.said, &truths);
+        bank.conformal[0].learn(&mixed, &truths);
+        bank.aggregation.learn(&PRIOR_WEIGHTS, said, &truths);
     }
 
     /// Asks the experts of the first slots of an issue; `None` where nothing is known of the sun yet.
-    fn ask(&self, history: &SlotHistory, issued: Slot, zone: &Zone, leads: usize) -> Option<Asked> {
+    fn ask(
+        &self,
+        history: &SlotHistory,
+        weather: &Weather,
+        issued: Slot,
+        zone: &Zone,
+        leads: usize,
+    ) -> Option<Asked> {
         let likely = self.likely(history, issued);
         let sky = Sky::before(likely.array.as_ref(), history, issued)?;
-        let issue = Issue::of(&sky, &likely.forecast(history, issued, zone).ok()?, leads);
+        let issue = Issue::of(&sky, weather, &likely.forecast(history, issued, zone).ok()?, leads);
         let slots = (0..leads as i64).map(|lead| slot_of_day(issued.plus(lead), zone)).collect();
         Some(Asked { issue, slots })
+    }
+
+    /// As [`Forecaster::forecast`], with the weather forecasts that are known: those issued later than the
+    /// beginning of `issued` are not used.
+    pub fn forecast_with(
+        &self,
+        history: &SlotHistory,
+        weather: &Weather,
+        issued: Slot,
+        zone: &Zone,
+    ) -> Result<Forecast, ForecastError> {
+        let Some(asked) = self.ask(history, weather, issued, zone, HORIZON) else {
+            return self.likely(history, issued).forecast(history, issued, zone);
+        };
+        let bank = self.bank(slot_of_day(issued, zone));
+        let mut quantiles = [const { Vec::new() }; 3];
+        for (lead, (slot, mixed)) in bank.mixed(&asked).into_iter().enumerate() {
+            let conformal = &bank.conformal[lead / SLOTS_PER_DAY];
+            let three = if asked.issue.daylight[lead] { conformal.correct(slot, &mixed) } else { mixed };
+            for (into, part) in quantiles.iter_mut().zip(three) {
+                into.push((f64::from(part) * asked.issue.most) as f32);
+            }
+        }
+        Forecast::checked(NAME, issued, quantiles)
     }
 }
 
@@ -188,21 +256,6 @@ impl Forecaster for AdaptivePv {
     }
 
     fn forecast(&self, history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<Forecast, ForecastError> {
-        let Some(Asked { issue, slots }) = self.ask(history, issued, zone, HORIZON) else {
-            return self.likely(history, issued).forecast(history, issued, zone);
-        };
-        let bank = self.bank(slot_of_day(issued, zone));
-        let weights = bank.aggregation.weights(&PRIOR_WEIGHTS);
-        let mut quantiles = [const { Vec::new() }; 3];
-        for (lead, said) in issue.said.iter().enumerate() {
-            let mut three = mixture(&weights, said);
-            if issue.daylight[lead] {
-                three = bank.conformal.correct(slots[lead], &three);
-            }
-            for (into, part) in quantiles.iter_mut().zip(three) {
-                into.push((f64::from(part) * issue.most) as f32);
-            }
-        }
-        Forecast::checked(NAME, issued, quantiles)
+        self.forecast_with(history, &Weather::default(), issued, zone)
     }
 }

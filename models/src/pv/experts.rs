@@ -3,17 +3,18 @@
 //! Four read quantiles of the clear-sky index from the same time of day on the last days, at levels that
 //! are moved up or down by how bright the last day was among its like (a copula of today and tomorrow): a
 //! bright day raises all three quantiles and brings them closer, the more so the more the expert believes
-//! in the weather to stay. A skewed or two-peaked index needs no special case. How experts are weighed
-//! is said in [`crate::adaptation`].
+//! in the weather to stay. A skewed or two-peaked index needs no special case. One reads a weather forecast
+//! and sleeps where there is none. How experts are weighed is said in [`crate::adaptation`].
 
 use super::sky::{DAYS, Sky, mean};
+use super::weather::Weather;
 use super::{DAY, LEVELS, weighted};
-use crate::adaptation::aggregation::Three;
+use crate::adaptation::aggregation::{ASLEEP, Three};
 use crate::forecast::Forecast;
 use crate::time::{HORIZON, Slot};
 
 /// Experts there are.
-pub(super) const EXPERTS: usize = 7;
+pub(super) const EXPERTS: usize = 8;
 /// Their names, in their order.
 pub(super) const NAMES: [&str; EXPERTS] = [
     "likely index",
@@ -23,9 +24,12 @@ pub(super) const NAMES: [&str; EXPERTS] = [
     "weather stays: half, short memory",
     "usual day, scaled",
     "persistence",
+    "weather forecast",
 ];
+/// Place of persistence.
+pub(super) const PERSISTENCE: usize = 6;
 /// Weight of each before anything was learnt.
-pub(super) const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.05, 0.1, 0.3, 0.2, 0.1, 0.2, 0.05];
+pub(super) const PRIOR_WEIGHTS: [f64; EXPERTS] = [0.04, 0.08, 0.24, 0.16, 0.08, 0.16, 0.04, 0.2];
 
 /// Correlation of tomorrow with today, and days after which a day counts half, of the experts that read
 /// moved quantiles.
@@ -68,7 +72,7 @@ struct Brightness {
 
 impl Issue {
     /// Asks the experts; `likely` is what the first said, in W.
-    pub(super) fn of(sky: &Sky, likely: &Forecast, leads: usize) -> Self {
+    pub(super) fn of(sky: &Sky, weather: &Weather, likely: &Forecast, leads: usize) -> Self {
         let most = sky.most();
         let brightness = (sky.known_days() >= LEAST_DAYS).then(|| Brightness::of(sky));
         let mut issue = Self { most, daylight: Vec::new(), said: Vec::new() };
@@ -78,20 +82,27 @@ impl Issue {
                 .map(|watts| (f64::from(watts) / most) as f32);
             let clear = sky.clear(slot) / most;
             issue.daylight.push(clear > 0.0);
-            let said = match &brightness {
+            let mut said = match &brightness {
                 Some(brightness) if clear > 0.0 => asked(sky, brightness, slot, first, clear),
-                _ => vec![first; EXPERTS],
+                _ => vec![first; EXPERTS - 1],
             };
+            let foretold = (clear > 0.0).then(|| weather.index(sky, slot)).flatten();
+            said.push(foretold.map_or(ASLEEP, |indices| in_power(indices, clear)));
             issue.said.push(said);
         }
         issue
     }
 }
 
-/// What all say of one slot in daylight.
+/// Power of indices to the clear sky, over the highest clear-sky power.
+fn in_power(indices: [f64; 3], clear: f64) -> Three {
+    indices.map(|index| (index.clamp(0.0, MOST) * clear) as f32)
+}
+
+/// What all but the weather forecast say of one slot in daylight.
 fn asked(sky: &Sky, brightness: &Brightness, slot: Slot, first: Three, clear: f64) -> Vec<Three> {
     let lead = slot.since(sky.issued());
-    let three = |indices: [f64; 3]| indices.map(|index| (index.clamp(0.0, MOST) * clear) as f32);
+    let three = |indices: [f64; 3]| in_power(indices, clear);
     let mut said = vec![first];
     let about = brightness_among(|ago| sky.about(ago, lead));
     for (stays, half) in STAYS {

@@ -2,13 +2,15 @@
 //! measured on this site, read from the days whose weather up to the same hour was most like today's.
 //!
 //! Slots in which the sun was throttled (a full battery) are missing in the history and so are no evidence
-//! of clouds. Without a location, quantiles of the same slot of the last days are all there is.
+//! of clouds. Without a location, quantiles of the same slot of the last days are all there is; in the first hours a
+//! wide guess from what was measured of the sun so far.
 //! Where the sun stands and what a clear sky gives belongs to [`crate::sun`].
 
 #[cfg(feature = "onnx")]
 pub mod adaptive;
 #[cfg(feature = "onnx")]
 mod experts;
+mod first_hours;
 mod index;
 #[cfg(test)]
 mod measured;
@@ -16,6 +18,8 @@ mod measured;
 mod place;
 #[cfg(feature = "onnx")]
 mod sky;
+#[cfg(feature = "onnx")]
+pub mod weather;
 
 use index::{Clear, Index};
 
@@ -52,10 +56,10 @@ impl Forecaster for PvForecaster {
         if self.array.is_some() { "clear-sky index" } else { "same slot" }
     }
 
-    fn forecast(&self, history: &SlotHistory, issued: Slot, _zone: &Zone) -> Result<Forecast, ForecastError> {
+    fn forecast(&self, history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<Forecast, ForecastError> {
         let quantiles = match &self.array {
             Some(array) => from_index(array, history, issued),
-            None => from_same_slots(history, issued)?,
+            None => from_same_slots(history, issued, zone)?,
         };
         Forecast::checked(self.name(), issued, quantiles)
     }
@@ -80,11 +84,13 @@ fn from_index(array: &PvArray, history: &SlotHistory, issued: Slot) -> [Vec<f32>
 }
 
 /// Quantiles of the same time of day in the last days, for a site whose place on Earth nobody knows.
-fn from_same_slots(history: &SlotHistory, issued: Slot) -> Result<[Vec<f32>; 3], ForecastError> {
+fn from_same_slots(history: &SlotHistory, issued: Slot, zone: &Zone) -> Result<[Vec<f32>; 3], ForecastError> {
     let measured = history.iter().filter(|(slot, mean)| *slot < issued && mean.is_some()).count();
     if measured < SLOTS_PER_DAY {
-        let method = "same slot".into();
-        return Err(ForecastError::TooLittleHistory { method, measured, wanted: SLOTS_PER_DAY });
+        return first_hours::forecast(history, issued, zone).ok_or_else(|| {
+            let method = "same slot".into();
+            ForecastError::TooLittleHistory { method, measured, wanted: SLOTS_PER_DAY }
+        });
     }
     let known = |slot: Slot| history.get(slot).filter(|_| slot < issued).map(f64::from);
     let most = history.iter().filter(|(slot, _)| *slot < issued).filter_map(|(_, mean)| mean);
@@ -239,15 +245,29 @@ mod tests {
     }
 
     #[test]
-    fn without_a_location_the_same_slots_speak_and_a_day_is_wanted() {
+    fn without_a_location_the_same_slots_speak_and_before_a_day_is_over_what_sun_there_was() {
         let history = measured(1000.0, 10, |_, _| Some(0.8));
         let forecast = forecast(None, &history, MIDNIGHT);
         let clear = array(1000.0).clear_sky_mean(MIDNIGHT.plus(24), None).0 as f32;
         assert!((forecast.p50[noon()] / clear - 0.8).abs() < 0.05, "{} of {clear}", forecast.p50[noon()]);
         assert_eq!(forecast.p90[2], 0.0);
-        let short = measured(1000.0, 1, |_, of_day| (of_day > 2).then_some(0.8));
-        let refused = PvForecaster { array: None }.forecast(&short, MIDNIGHT, &Zone::utc()).unwrap_err();
-        assert_eq!(refused.to_string(), "same slot: 45 measured slots in the last days, 48 wanted");
+        // The hours of one morning, 09:00 to 11:00 in Nairobi.
+        let nairobi = Zone::named("Africa/Nairobi").unwrap();
+        let blind = PvForecaster { array: None };
+        let short = measured(1000.0, 1, |_, of_day| (of_day > 2 && of_day < 24).then_some(0.8));
+        let issued = MIDNIGHT.plus(24 - DAY);
+        let guessed = blind.forecast(&short, issued, &nairobi).unwrap();
+        let noon = array(1000.0).clear_sky_mean(issued.plus(1), None).0 as f32;
+        let [p10, p50, p90] = guessed.at(issued.plus(1)).unwrap();
+        assert!(
+            p10 < 0.3 * noon && p50 > 0.4 * noon && p50 < 0.9 * noon && p90 > 0.9 * noon,
+            "{p10} {p50} {p90}"
+        );
+        assert_eq!(guessed.at(issued.plus(24)), Some([0.0; 3]), "the night is dark");
+        // A night tells nothing.
+        let dark = measured(1000.0, 1, |_, of_day| (of_day > 38).then_some(0.8));
+        let refused = blind.forecast(&dark, MIDNIGHT, &nairobi).unwrap_err();
+        assert_eq!(refused.to_string(), "same slot: 9 measured slots in the last days, 48 wanted");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `sunkeep-sim power`: recorded homes through the hub's `step`, in this process.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use jiff::civil::Date;
@@ -9,18 +10,25 @@ use serde::Serialize;
 use sunkeep_simulator::plant::Series;
 use sunkeep_simulator::power::{Options, Planner, Score, play, write_switches};
 
+/// Most sites that are taken from a folder.
+const MOST_SITES: usize = 10_000;
+
 /// What to play.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Recorded series (CSV, the battery in the JSON file beside each).
-    #[arg(required = true, value_name = "SITE.csv")]
-    sites: Vec<PathBuf>,
+    #[arg(required_unless_present = "folder", value_name = "SITE.csv")]
+    series: Vec<PathBuf>,
+    /// Plays every series of this folder as the power benchmark has it: relays move where a row begins, and
+    /// the planner goes by the past alone unless told otherwise.
+    #[arg(long = "sites", value_name = "DIR", conflicts_with = "series")]
+    folder: Option<PathBuf>,
     /// Time zone of the series.
     #[arg(long, default_value = "America/Los_Angeles")]
     zone: String,
-    /// Who decides what is held back: the hub's planner, or nobody but the reserve rule.
-    #[arg(long, value_enum, default_value_t = Chosen::Hub)]
-    planner: Chosen,
+    /// Who decides what is held back; the hub's planner with its forecasts unless told.
+    #[arg(long, value_enum)]
+    planner: Option<Chosen>,
     /// First local day; a series begins with its first row unless told.
     #[arg(long, value_name = "YYYY-MM-DD")]
     start: Option<Date>,
@@ -34,12 +42,17 @@ pub(super) struct Arguments {
     /// Folder for NAME.csv of each site: what was on at the start of each row.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Sites that are played at a time; as many as there are processors unless told.
+    #[arg(long)]
+    jobs: Option<usize>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Chosen {
-    /// The hub's planner with the hub's forecasts.
+    /// The hub's planner with the hub's forecasts. Not for scoring: the factory model has seen measured homes.
     Hub,
+    /// The hub's planner, from what the home has lived through alone.
+    Past,
     /// The reserve rule alone.
     None,
 }
@@ -49,40 +62,85 @@ enum Chosen {
 struct Line {
     #[serde(flatten)]
     score: Score,
+    /// The hub's defaults, the same for every site.
+    settings: &'static str,
     wall_seconds: f64,
     simulated_years_a_second: f64,
 }
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let planner = match arguments.planner {
-        Chosen::Hub => Planner::Hub,
-        Chosen::None => Planner::None,
+    let sites = match &arguments.folder {
+        Some(folder) => series_of(folder)?,
+        None => arguments.series.clone(),
     };
-    let start_unix = arguments.start.map(|day| super::midnight(day, &arguments.zone)).transpose()?;
     if let Some(dir) = &arguments.out {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
     }
-    for site in &arguments.sites {
-        let series = Series::read(site)?;
-        let name = series.name.clone();
-        let began = now();
-        let options = Options { planner, hold: arguments.hold, start_unix, days: arguments.days };
-        let played = play(series, &arguments.zone, options)?;
-        let wall = began.elapsed().as_secs_f64();
-        let line = Line {
-            simulated_years_a_second: (played.score.days / 365.25 / wall * 1e4).round() / 1e4,
-            wall_seconds: (wall * 100.0).round() / 100.0,
-            score: played.score,
+    let processors = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
+    let jobs = arguments.jobs.unwrap_or(processors).clamp(1, sites.len().max(1));
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let work = || -> anyhow::Result<()> {
+            while let Some(site) = sites.get(next.fetch_add(1, Ordering::Relaxed)) {
+                play_one(arguments, site)?;
+            }
+            Ok(())
         };
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?).context("cannot print a line")?;
-        if let Some(dir) = &arguments.out {
-            let file = dir.join(format!("{name}.csv"));
-            write_switches(&file, &played.switches)
-                .with_context(|| format!("cannot write {}", file.display()))?;
-        }
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(|worker| {
+            worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a site could not be played to its end")))
+        });
+        ended.collect()
+    })
+}
+
+/// Plays a site, prints its line and writes its switches.
+fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
+    let benchmark = arguments.folder.is_some();
+    let planner = match arguments.planner {
+        Some(Chosen::None) => Planner::None,
+        Some(Chosen::Past) => Planner::Past,
+        None if benchmark => Planner::Past,
+        Some(Chosen::Hub) | None => Planner::Hub,
+    };
+    let start_unix = arguments.start.map(|day| super::midnight(day, &arguments.zone)).transpose()?;
+    let series = Series::read(site)?;
+    let name = series.name.clone();
+    let began = now();
+    let hold = arguments.hold || benchmark;
+    let options = Options { planner, hold, start_unix, days: arguments.days };
+    let played = play(series, &arguments.zone, options)?;
+    let wall = began.elapsed().as_secs_f64();
+    let line = Line {
+        simulated_years_a_second: (played.score.days / 365.25 / wall * 1e4).round() / 1e4,
+        wall_seconds: (wall * 100.0).round() / 100.0,
+        settings: "default",
+        score: played.score,
+    };
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?).context("cannot print a line")?;
+    if let Some(dir) = &arguments.out {
+        let file = dir.join(format!("{name}.csv"));
+        write_switches(&file, &played.switches)
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
+}
+
+/// The series of a folder, in order of their names.
+fn series_of(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?;
+    let mut sites = Vec::new();
+    for entry in entries.take(2 * MOST_SITES) {
+        let path = entry.with_context(|| format!("cannot read the folder {}", folder.display()))?.path();
+        if path.extension().is_some_and(|ending| ending == "csv") {
+            sites.push(path);
+        }
+    }
+    sites.sort();
+    anyhow::ensure!(!sites.is_empty(), "{}: no series (NAME.csv), expected at least one", folder.display());
+    Ok(sites)
 }
 
 #[expect(clippy::disallowed_methods, reason = "wall time is measured to be printed, never to decide")]

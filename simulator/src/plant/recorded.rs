@@ -121,6 +121,20 @@ impl RecordedHome {
         &self.readings
     }
 
+    /// Power the panels give as the row that holds now goes on, W, if the plant will not throttle them in it
+    /// with the tiers that are on; `None` if it will.
+    pub fn sun_now(&self) -> Option<f64> {
+        let row = self.row();
+        let open = self.open && self.energy < RECONNECT * self.series.battery_wh;
+        let tiers = self.permitted.iter().zip(row.demand);
+        let wanted: f64 = tiers.filter(|(permitted, _)| !open && **permitted).map(|(_, watts)| watts).sum();
+        let surplus = (row.pv - wanted).max(0.0);
+        let room = (self.series.battery_wh - self.energy).max(0.0);
+        let stored = surplus * EFFICIENCY * self.series.row_seconds as f64 / 3600.0;
+        let throttled = surplus > CHARGE_RATE * self.series.battery_wh || (surplus > 0.0 && stored > room);
+        (!throttled).then_some(row.pv)
+    }
+
     /// Where the energy went.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

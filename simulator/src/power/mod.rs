@@ -2,8 +2,11 @@
 //!
 //! The plant is the power benchmark's reference plant in minute steps. The hub is the hub: its settings come
 //! from the configuration it would have on the wire, its forecasts and plans from its own forecasters, each
-//! half-hour. Only what a policy of the benchmark may know enters the process image. **Not for scoring:** the
-//! factory load model was trained on these very homes; the figures show that the main job is done.
+//! half-hour. Only what a policy of the benchmark may know enters the process image.
+//!
+//! For scoring, relays move only where a row begins ([`Options::hold`]), and [`Planner::Past`] plans from what
+//! this home has lived through alone: the factory load model was trained on these very homes, and is never
+//! asked. From its second week on the hub's planner makes the same plans with forecasts and without.
 
 mod score;
 
@@ -13,9 +16,10 @@ use std::sync::Arc;
 
 use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
-use sunkeep_core::evidence::{History, Tally};
+use sunkeep_core::evidence::{History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
-use sunkeep_core::{Decision, State, step};
+use sunkeep_core::planner::{PlanInput, plan};
+use sunkeep_core::{Decision, Plan, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
@@ -28,6 +32,10 @@ pub use score::Score;
 
 /// Length of a cycle.
 const CYCLE: Duration = Duration::from_mins(1);
+/// Cycles, beside the first, in which the hub switches at the start of a row.
+const ROW_CYCLES: usize = 3;
+/// Time between them.
+const ROW_CYCLE: Duration = Duration::from_secs(15);
 /// How wrong the state of charge may be: the benchmark tells it exactly, and this is rounding.
 const EXACT: f64 = 0.002;
 /// Power that counts as throttled, Wh in a cycle.
@@ -36,8 +44,10 @@ const THROTTLED: f64 = 1e-6;
 /// Who decides what is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planner {
-    /// The hub's planner, fed with the hub's forecasts.
+    /// The hub's planner, fed with the hub's forecasts, whose factory model knows the measured homes.
     Hub,
+    /// The hub's planner, without any forecast or prior.
+    Past,
     /// Nobody: the reserve rule holds alone, as on a hub without a clock.
     None,
 }
@@ -92,7 +102,7 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
     let mut switches = Vec::new();
     while run.plant.unix() < end {
         let begins = (run.plant.unix() - first) % row == 0;
-        let on = run.decide();
+        let on = if begins && options.hold { run.begin_row() } else { run.decide(!options.hold) };
         if begins || !options.hold {
             run.switch(on);
         }
@@ -113,6 +123,9 @@ struct Run {
     tally: Tally,
     history: History,
     image: ProcessImage,
+    /// Time of the minute that holds.
+    now: Uptime,
+    planner: Planner,
     planned: Option<Slot>,
     /// What the panels were kept from giving so far, Wh.
     curtailed: f64,
@@ -127,7 +140,7 @@ impl Run {
                 let settings = Arc::new(home.settings.clone());
                 Some(Forecasters::load(settings, home.zone.clone(), sun_forecaster(&home)?))
             }
-            Planner::None => None,
+            Planner::Past | Planner::None => None,
         };
         let image = ProcessImage::empty(Uptime::default(), &home.settings);
         Ok(Self {
@@ -135,7 +148,9 @@ impl Run {
             forecasters,
             tally: Tally::default(),
             history: History::default(),
+            now: image.now,
             image,
+            planner,
             planned: None,
             curtailed: 0.0,
             plant,
@@ -143,16 +158,41 @@ impl Run {
         })
     }
 
-    /// One cycle; tells what the hub would have on.
-    fn decide(&mut self) -> [bool; 3] {
+    /// One cycle, after which the hub plans if it `may`; tells what the hub would have on.
+    fn decide(&mut self, may: bool) -> [bool; 3] {
         self.look();
+        let decision = self.cycle();
+        self.tally.add(&self.home.settings, &self.image, &decision, &mut self.history);
+        if may {
+            self.plan(&decision);
+        }
+        Tier::ALL.map(|tier| decision.loads[tier.index()].on)
+    }
+
+    /// The first minute of a row in which relays are to stay as they are: the hub plans, sees the sun of the
+    /// row, and takes the cycles in which its pace lets all tiers be switched. What the tiers are about to draw
+    /// it does not know.
+    fn begin_row(&mut self) -> [bool; 3] {
+        self.decide(false);
+        self.image.sun = self.plant.sun_now().map(|value| Reading { value, at: self.image.now });
+        let mut decision = self.cycle();
+        self.plan(&decision);
+        for load in &mut self.image.loads {
+            load.power = None;
+        }
+        for _ in 0..ROW_CYCLES {
+            self.image.now = self.image.now.after(Seconds(ROW_CYCLE.as_secs_f64()));
+            decision = self.cycle();
+        }
+        Tier::ALL.map(|tier| decision.loads[tier.index()].on)
+    }
+
+    fn cycle(&mut self) -> Decision {
         let settings = &self.home.settings;
         let state = self.state.take().unwrap_or_else(|| State::new(settings));
         let (state, decision) = step(settings, state, &self.image);
         self.state = Some(state);
-        self.tally.add(settings, &self.image, &decision, &mut self.history);
-        self.plan(&decision);
-        Tier::ALL.map(|tier| decision.loads[tier.index()].on)
+        decision
     }
 
     /// Moves the relays; they are read back when the next cycle looks.
@@ -166,7 +206,8 @@ impl Run {
     /// The minute after a cycle.
     fn advance(&mut self) {
         self.plant.advance(CYCLE);
-        self.image.now = self.image.now.after(Seconds(CYCLE.as_secs_f64()));
+        self.now = self.now.after(Seconds(CYCLE.as_secs_f64()));
+        self.image.now = self.now;
     }
 
     /// Freezes what may be known: the state of charge, what the tiers that are on draw, and the panels' power
@@ -189,27 +230,50 @@ impl Run {
         }
     }
 
-    /// Has forecasts and a plan made where a slot has begun; the next cycle finds them.
+    /// Has a plan made where a slot has begun; the next cycle finds it.
     fn plan(&mut self, decision: &Decision) {
-        let Some(forecasters) = &mut self.forecasters else { return };
-        let unix = self.plant.unix();
-        let slot = Slot::of(unix);
-        if self.planned == Some(slot) {
+        let slot = Slot::of(self.plant.unix());
+        if self.planner == Planner::None || self.planned == Some(slot) {
             return;
         }
         self.planned = Some(slot);
-        let made = forecasters.make(&Job {
+        // Without a day of history there is no plan, and the reserve rule holds.
+        let plan = match &mut self.forecasters {
+            Some(_) => self.forecast(slot, decision),
+            None => self.plan_from_the_past(slot, decision),
+        };
+        self.image.plan = plan.or(self.image.plan.take());
+    }
+
+    fn forecast(&mut self, slot: Slot, decision: &Decision) -> Option<Plan> {
+        let job = Job {
             issued: slot,
             now: self.image.now,
-            into_slot: Seconds((unix - slot.start()) as f64),
+            into_slot: self.gone_of(slot),
             charge: decision.charge,
+            sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
             history: self.history.clone(),
             learnt: None,
-        });
-        // Without enough history there is no forecast, and the reserve rule holds.
-        if let Ok(forecasts) = made.forecasts {
-            self.image.plan = Some(forecasts.outlook.plan.clone());
-        }
+        };
+        let made = self.forecasters.as_mut()?.make(&job);
+        made.forecasts.ok().map(|forecasts| forecasts.outlook.plan.clone())
+    }
+
+    fn plan_from_the_past(&self, slot: Slot, decision: &Decision) -> Option<Plan> {
+        let input = PlanInput {
+            issued: slot,
+            now: self.image.now,
+            into_slot: self.gone_of(slot),
+            charge: decision.charge,
+            forecasts: None,
+            history: &self.history,
+            sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
+        };
+        plan(&self.home.settings, &input).map(|outlook| outlook.plan)
+    }
+
+    fn gone_of(&self, slot: Slot) -> Seconds {
+        Seconds((self.plant.unix() - slot.start()) as f64)
     }
 }
 

@@ -45,7 +45,7 @@ impl Score {
         let cost: f64 = ledger.unserved.iter().zip(WEIGHTS).map(|(wh, weight)| wh / 1000.0 * weight).sum();
         Self {
             site: plant.name().into(),
-            planner: planner == Planner::Hub,
+            planner: planner != Planner::None,
             days: rounded(days, 3),
             cost: rounded(cost, 2),
             unserved_critical: rounded(share(0), 4),

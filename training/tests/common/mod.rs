@@ -23,7 +23,12 @@ pub(crate) const SCHEMA: &str = "message schema {
 
 /// Writes rows in row groups of 1,000.
 pub(crate) fn write_parquet(file: &Path, rows: &[Row]) {
-    let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
+    write_column(file, "load_w", rows);
+}
+
+/// Writes rows with their power in a column of this name.
+pub(crate) fn write_column(file: &Path, column: &str, rows: &[Row]) {
+    let schema = Arc::new(parse_message_type(&SCHEMA.replace("load_w", column)).unwrap());
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer =
         SerializedFileWriter::new(File::create(file).unwrap(), schema, Arc::new(properties)).unwrap();
@@ -70,6 +75,28 @@ pub(crate) fn home(site: &'static str, days: i64, step: i64, seed: u64) -> Vec<R
                 + f64::from(u8::from(washing)) * 500.0;
             let out = day == 9 && (6..16).contains(&hour) || noise(seed + 7 * place as u64) < 0.02;
             (time, site, (!out).then_some(watts))
+        })
+        .collect()
+}
+
+/// Panels whose inverter sleeps at night, under clouds that half stay from one day to the next.
+pub(crate) fn panels(site: &'static str, days: i64, step: i64, seed: u64) -> Vec<Row> {
+    let mut clouds = 0.5;
+    let index: Vec<f64> = (0..days)
+        .map(|day| {
+            clouds = 0.5 * clouds + 0.5 * noise(seed ^ (day as u64 + 1) << 8);
+            0.25 + 0.75 * clouds
+        })
+        .collect();
+    (0..days * 86_400 / step)
+        .map(|place| {
+            let time = START + place * step;
+            // The sun is highest at 12:00 UTC.
+            let hour = (time % 86_400) as f64 / 3600.0 + step as f64 / 7200.0;
+            let height = (core::f64::consts::PI * (hour - 6.0) / 12.0).sin().max(0.0);
+            let watts = 900.0 * height * index[(place * step / 86_400) as usize];
+            let luck = 0.7 + 0.3 * noise(seed ^ (place as u64) << 20);
+            (time, site, (watts > 5.0).then_some(watts * luck))
         })
         .collect()
 }

@@ -2,6 +2,5 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod broken;
-mod command;
 mod files;
 mod slots;

@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::error::LakeError;
 use super::plan::FeaturesToml;
 use super::run::{Request, make_features};
-use crate::table::MOST_ISSUES;
 
 /// From a lake of telemetry to the slot table and the feature table.
 #[derive(Debug, clap::Args)]
@@ -36,7 +35,7 @@ pub struct FeaturesArguments {
     cluster: Option<String>,
     /// Issues of all sites together at the most, more or less: 48 h of rows for each. They are spread evenly
     /// over time and over the slots of the day, always the same ones.
-    #[arg(long, default_value_t = MOST_ISSUES as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     issues: u64,
     /// Sites whose records are read together, at the most; fewer where the memory asks for it.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -73,13 +72,13 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Runs the command.
-pub fn run(arguments: FeaturesArguments) -> Result<(), LakeError> {
+pub fn run(arguments: &FeaturesArguments) -> Result<(), LakeError> {
     let request = Request {
-        lake: arguments.lake,
-        out: arguments.out,
+        lake: arguments.lake.clone(),
+        out: arguments.out.clone(),
         memory: arguments.memory_limit,
         spill: arguments.spill_limit,
-        cluster: arguments.cluster,
+        cluster: arguments.cluster.clone(),
         issues: arguments.issues,
         sites_per_pass: arguments.sites_per_pass,
         leave_out_broken: arguments.leave_out_broken,

@@ -18,7 +18,7 @@ use ballista_scheduler::scheduler_process::start_server;
 use files::{
     MINUTE, Record, SLOT, START, make, records, request, slots, tables, write_corrections, write_lake,
 };
-use sunkeep_training::lake::Request;
+use sunkeep_lake::Request;
 
 /// Says to a program of these tests that it is a node: `scheduler PORT` or `executor PORT SCHEDULER FOLDER`.
 const NODE: &str = "SUNKEEP_TEST_NODE";

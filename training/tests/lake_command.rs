@@ -1,10 +1,14 @@
-//! `sunkeep-train features` as a person calls it, and as a power cut ends it.
+//! `sunkeep-train features` as a person calls it, as a power cut ends it, and as `fit` goes on from it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "../lake/tests/lake/files.rs"]
+mod files;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::files::{Record, SLOT, START, records, tables, write_lake};
+use files::{Record, SLOT, START, records, tables, write_lake};
 
 fn features(lake: &Path, out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sunkeep-train"));
@@ -82,4 +86,24 @@ fn a_run_that_was_killed_goes_on_and_does_nothing_twice() {
         assert!(*one == other, "{} differs from that of an undisturbed run", one.0);
     }
     assert!(!work.exists());
+}
+
+#[test]
+fn a_model_is_fitted_to_the_table_of_a_lake() {
+    let folder = tempfile::tempdir().unwrap();
+    let [lake, out, model] = ["lake", "out", "model"].map(|name| folder.path().join(name));
+    let all: Vec<Record> =
+        (0..3).flat_map(|number| records(&format!("site {number}"), START, 48 * 60, SLOT)).collect();
+    write_lake(&lake, &all);
+    assert!(features(&lake, &out, &[]).status().unwrap().success());
+    let fit = Command::new(env!("CARGO_BIN_EXE_sunkeep-train"))
+        .args(["fit", "--features"])
+        .arg(&out)
+        .arg("--out")
+        .arg(&model)
+        .output()
+        .unwrap();
+    assert!(fit.status.success(), "{}", said(&fit));
+    let contract = fs::read_to_string(model.join("model.toml")).unwrap();
+    assert!(contract.contains("sites = 3") && contract.contains("first_day = \"2025-03-0"), "{contract}");
 }

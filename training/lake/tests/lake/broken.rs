@@ -34,7 +34,7 @@ impl Spoilt {
         self.folder.path().join("lake")
     }
 
-    fn request(&self) -> sunkeep_training::lake::Request {
+    fn request(&self) -> sunkeep_lake::Request {
         request(&self.lake(), &self.folder.path().join("out"))
     }
 
@@ -46,8 +46,8 @@ impl Spoilt {
     }
 
     /// Leaves the spoilt file out.
-    fn without(&self) -> sunkeep_training::lake::FeaturesToml {
-        make(&sunkeep_training::lake::Request { leave_out_broken: true, ..self.request() }).unwrap()
+    fn without(&self) -> sunkeep_lake::FeaturesToml {
+        make(&sunkeep_lake::Request { leave_out_broken: true, ..self.request() }).unwrap()
     }
 }
 
@@ -176,7 +176,7 @@ fn a_folder_that_lies_about_its_hour_is_counted_and_believed_to_lie() {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::rename(lake.join("telemetry").join(lake::hour_folder(START + 77 * DAY)).join("moved.parquet"), path)
         .unwrap();
-    let again = sunkeep_training::lake::Request { restart: true, ..request(&lake, &out) };
+    let again = sunkeep_lake::Request { restart: true, ..request(&lake, &out) };
     assert_eq!(make(&again).unwrap().counts.get("row_groups_misfiled"), 1);
 }
 
@@ -219,7 +219,7 @@ fn sites_that_nobody_knows_or_that_contradict_themselves_are_named() {
     assert_eq!((report.counts.get("sites_without_zone"), report.sites), (1, 1));
     assert_eq!(report.noted.iter().next(), Some(("sites_without_zone", "b")));
     write_sites(&lake, &[("a", "UTC"), ("b", "Mars/Olympus")]);
-    let again = sunkeep_training::lake::Request { restart: true, ..request(&lake, &out) };
+    let again = sunkeep_lake::Request { restart: true, ..request(&lake, &out) };
     assert_says(
         &make(&again).unwrap_err().to_string(),
         &["site \"b\"", "Mars/Olympus", "expected an IANA name"],
@@ -239,9 +239,9 @@ fn tables_of_another_lake_are_not_taken_for_this_one() {
     assert!(slots(&out).len() == 96 && make(&request(&lake, &out)).is_ok(), "the same again is up to date");
     write_lake(&lake, &records("a", START, 144, SLOT));
     assert_says(&make(&request(&lake, &out)).unwrap_err().to_string(), &["another state", "--restart"]);
-    let again = sunkeep_training::lake::Request { restart: true, ..request(&lake, &out) };
+    let again = sunkeep_lake::Request { restart: true, ..request(&lake, &out) };
     make(&again).unwrap();
     assert_eq!(slots(&out).len(), 144);
-    let small = sunkeep_training::lake::Request { memory: 1 << 20, ..request(&lake, Path::new("unused")) };
+    let small = sunkeep_lake::Request { memory: 1 << 20, ..request(&lake, Path::new("unused")) };
     assert_says(&make(&small).unwrap_err().to_string(), &["--memory-limit", "at least"]);
 }

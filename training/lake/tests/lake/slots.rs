@@ -12,13 +12,13 @@ use crate::files::{
 };
 use arrow_array::{Float32Array, StringArray, TimestampMillisecondArray};
 use proptest::prelude::*;
+use sunkeep_lake::FeaturesToml;
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::lake;
 use sunkeep_models::load_features::{WIDTH, load_rows};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::tally::{Evidence, SlotTally};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
-use sunkeep_training::lake::FeaturesToml;
 
 /// The slot table and the report of some records, in a fresh folder.
 fn slots_of(records: &[Record]) -> (Vec<SlotRow>, FeaturesToml) {
@@ -290,13 +290,8 @@ fn the_same_lake_gives_the_same_bytes_however_it_is_read() {
     }
 }
 
-fn request_with(
-    lake: &Path,
-    out: &Path,
-    sites_per_pass: u64,
-    memory: u64,
-) -> sunkeep_training::lake::Request {
-    sunkeep_training::lake::Request { sites_per_pass, memory, ..request(lake, out) }
+fn request_with(lake: &Path, out: &Path, sites_per_pass: u64, memory: u64) -> sunkeep_lake::Request {
+    sunkeep_lake::Request { sites_per_pass, memory, ..request(lake, out) }
 }
 
 #[test]

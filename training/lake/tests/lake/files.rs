@@ -14,11 +14,9 @@ use indicatif::ProgressBar;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
+use sunkeep_lake::{FEATURES_FILE, FeaturesToml, LakeError, Request, SLOTS_FILE, make_features, slot_folder};
 use sunkeep_models::lake;
 use sunkeep_models::time::SLOTS_PER_DAY;
-use sunkeep_training::lake::{
-    FEATURES_FILE, FeaturesToml, LakeError, Request, SLOTS_FILE, make_features, slot_folder,
-};
 
 /// 2025-03-01T00:00Z, ms.
 pub(crate) const START: i64 = 1_740_787_200_000;

@@ -29,7 +29,6 @@ use super::query::{self, Present, Sites};
 use super::session::{Bounds, LEAST_MEMORY, cluster, local, register};
 use super::slots::{Slots, slots_schema};
 use super::source::{Lake, LakeFile};
-use crate::bundle::day_of;
 
 /// Memory that a record takes while it is sorted, grouped and joined, bytes: measured, with room.
 const ROW_BYTES: u64 = 256;
@@ -498,4 +497,10 @@ fn name_conflicts(batch: &RecordBatch, into: &mut Noted) -> Result<(), DataFusio
         into.add("conflicting", case);
     }
     Ok(())
+}
+
+/// The day of a slot, UTC, as in `2016-01-01`.
+fn day_of(slot: Slot) -> String {
+    let moment = jiff::Timestamp::from_second(slot.start()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    moment.strftime("%Y-%m-%d").to_string()
 }
