@@ -44,7 +44,7 @@ async fn a_household_reads_it_on_a_phone_and_keeps_the_tv_on() {
         .arg(chromium());
     let driven = tokio::task::spawn_blocking(move || browser.output());
     let output = tokio::select! {
-        ended = page_home::serve(listener, page, Home::new(0.45)) => panic!("the page ended: {ended:?}"),
+        ended = page_home::serve(listener, page, Home::dull()) => panic!("the page ended: {ended:?}"),
         output = driven => output.expect("the browser's thread lives"),
     };
     let output = output.unwrap_or_else(|error| panic!("node cannot be run: {error}; {HINT}"));

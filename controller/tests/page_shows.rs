@@ -15,17 +15,9 @@ use sunkeep_core::explain::{Clock, sentence};
 use sunkeep_core::image::Request;
 use sunkeep_models::quantity::Seconds;
 
-/// A home at 45 % that expects little sun: the TV has to wait.
-fn dull() -> Home {
-    let mut home = Home::new(0.45);
-    home.forecast(0.6);
-    home.run(60);
-    home
-}
-
 #[tokio::test]
 async fn the_page_tells_charge_sun_loads_by_tier_and_why_one_is_off() {
-    let home = dull();
+    let home = Home::dull();
     let page = serve_home(&home, None).await;
     let answer = page.get("/", "").await;
     assert_eq!(answer.status, 200);
@@ -202,7 +194,7 @@ async fn the_script_gets_every_part_and_the_charts_only_when_they_changed() {
 
 #[tokio::test]
 async fn every_field_of_the_api_is_described_and_every_description_has_a_field() {
-    let mut home = dull();
+    let mut home = Home::dull();
     home.view.faults = Arc::new(vec!["one".into()]);
     let page = serve_home(&home, None).await;
     let document: Value = serde_json::from_str(&page.get("/api/view", "").await.body).expect("JSON");

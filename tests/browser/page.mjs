@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const [base, pin, shots, executablePath] = process.argv.slice(2);
-const WHY = /Off until 0\d:\d\d tomorrow: \d+ % left, \d+ % needed for the critical and important loads\./;
+const WHY = /Off until \d\d:\d\d tomorrow: \d+ % left, \d+ % needed for the critical and important loads\./;
 const LONGEST = 150_000;
 
 // Without these Chromium calls home at every start, which on a closed network only costs time.

@@ -11,6 +11,7 @@ pub mod candidates;
 pub mod feature_table;
 pub mod flat_mean;
 pub mod gate;
+mod guarded;
 pub mod load_fit;
 pub mod onnx_file;
 pub mod parallel;

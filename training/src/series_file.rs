@@ -16,6 +16,7 @@ use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 
 use sunkeep_models::time::SLOT_SECONDS;
 
+use crate::guarded::guarded;
 use crate::series::{Series, is_step};
 
 /// Power above which a value is taken for a fault of the measurement, W.
@@ -90,7 +91,7 @@ pub fn read_column(file: &Path, column: &str) -> Result<SeriesFile, SeriesError>
     let opened = File::open(file).map_err(|source| SeriesError::Open { file: file.into(), source })?;
     let parquet = |source| SeriesError::Parquet { file: file.into(), source };
     let contents = |what| SeriesError::Contents { file: file.into(), what };
-    let reader = SerializedFileReader::new(opened).map_err(parquet)?;
+    let reader = guarded(|| SerializedFileReader::new(opened)).map_err(parquet)?;
     let rows = reader.metadata().file_metadata().num_rows();
     if rows == 0 {
         return Err(contents("no rows".into()));
@@ -100,8 +101,12 @@ pub fn read_column(file: &Path, column: &str) -> Result<SeriesFile, SeriesError>
     }
     let mut masked = Masked::default();
     let mut sites: BTreeMap<String, BTreeMap<i64, Option<f32>>> = BTreeMap::new();
-    for group in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(group).map_err(parquet)?;
+    for number in 0..reader.num_row_groups() {
+        let parquet = |source: ParquetError| {
+            parquet(ParquetError::External(format!("row group {number}: {source}").into()))
+        };
+        let contents = |what| contents(format!("row group {number}: {what}"));
+        let group = guarded(|| reader.get_row_group(number)).map_err(parquet)?;
         let group = RowGroup { group: &*group, power: column, parquet: &parquet, contents: &contents };
         let times = group.times()?;
         let names = group.sites()?;
@@ -190,7 +195,7 @@ impl RowGroup<'_> {
             let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
             return Err((self.contents)(format!("no column {name:?}; it has {}", names.join(", "))));
         };
-        let reader = self.group.get_column_reader(place).map_err(self.parquet)?;
+        let reader = guarded(|| self.group.get_column_reader(place)).map_err(self.parquet)?;
         Ok((reader, columns[place].clone()))
     }
 
@@ -258,9 +263,8 @@ impl RowGroup<'_> {
         let (mut values, mut levels) = (Vec::new(), Vec::new());
         let mut read = 0;
         while read < rows {
-            let (records, _, _) = reader
-                .read_records(rows - read, Some(&mut levels), None, &mut values)
-                .map_err(self.parquet)?;
+            let more = || reader.read_records(rows - read, Some(&mut levels), None, &mut values);
+            let (records, _, _) = guarded(more).map_err(self.parquet)?;
             if records == 0 {
                 return Err((self.contents)(format!("a column ends after {read} of {rows} rows")));
             }

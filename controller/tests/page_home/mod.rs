@@ -95,6 +95,14 @@ impl Home {
         Self::with(loads(), charge, EVENING)
     }
 
+    /// The home at 45 %, with little sun to come: the TV has to wait.
+    pub fn dull() -> Self {
+        let mut home = Self::new(0.45);
+        home.forecast(0.6);
+        home.run(60);
+        home
+    }
+
     pub fn with(loads: Vec<Load>, charge: f64, unix: i64) -> Self {
         let zone = Zone::named("Africa/Nairobi").expect("a zone");
         let settings = Arc::new(settings(loads));

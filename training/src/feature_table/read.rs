@@ -13,6 +13,7 @@ use sunkeep_models::load_features::{COLUMNS, WIDTH};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot};
 
 use super::{Facts, IDENTITY, MOST_FILES, MOST_SLOT_ROWS, TARGET, TableError, slot_folder};
+use crate::guarded::guarded;
 use crate::load_fit::Matrix;
 
 /// A table that was found and counted, not yet read.
@@ -92,8 +93,7 @@ impl FeatureTable {
         for (file, _) in &self.slots[slot] {
             let reader = opened(file)?;
             for group in 0..reader.num_row_groups() {
-                let rows = reader
-                    .get_row_group(group)
+                let rows = guarded(|| reader.get_row_group(group))
                     .map_err(|source| TableError::Parquet { file: file.clone(), source })?;
                 let group = Group { file, number: group, rows: &*rows };
                 place = group.add_to(&mut table, slot, place)?;
@@ -206,7 +206,7 @@ impl Group<'_> {
             let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
             return Err(self.wrong(&format!("no column {name:?}; it has {}", names.join(", "))));
         };
-        let reader = self.rows.get_column_reader(place);
+        let reader = guarded(|| self.rows.get_column_reader(place));
         let reader = reader.map_err(|source| TableError::Parquet { file: self.file.into(), source })?;
         Ok((reader, columns[place].clone()))
     }
@@ -218,12 +218,12 @@ impl Group<'_> {
         name: &str,
         count: usize,
     ) -> Result<Vec<T::T>, TableError> {
-        let (mut values, mut levels) = (Vec::with_capacity(count), Vec::new());
+        let (mut values, mut levels) = (Vec::new(), Vec::new());
         let mut read = 0;
         while read < count {
-            let (records, _, _) = reader
-                .read_records(count - read, Some(&mut levels), None, &mut values)
-                .map_err(|source| TableError::Parquet { file: self.file.into(), source })?;
+            let more = || reader.read_records(count - read, Some(&mut levels), None, &mut values);
+            let (records, _, _) =
+                guarded(more).map_err(|source| TableError::Parquet { file: self.file.into(), source })?;
             if records == 0 {
                 return Err(self.wrong(&format!("column {name:?} ends after {read} of {count} rows")));
             }
@@ -243,7 +243,8 @@ impl Group<'_> {
 
 fn opened(file: &Path) -> Result<SerializedFileReader<File>, TableError> {
     let opened = File::open(file).map_err(|source| TableError::File { file: file.into(), source })?;
-    SerializedFileReader::new(opened).map_err(|source| TableError::Parquet { file: file.into(), source })
+    guarded(|| SerializedFileReader::new(opened))
+        .map_err(|source| TableError::Parquet { file: file.into(), source })
 }
 
 /// The Parquet files of a folder, by name; none where there is no such folder.
