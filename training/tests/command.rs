@@ -132,8 +132,9 @@ fn a_backtest_of_the_sun_writes_whole_days_with_dark_nights_and_prints_its_rival
         noons += usize::from(hour == 12 && p50 > 100.0);
         *steps.entry(row[0].to_owned()).or_default() += 1;
     }
-    assert_eq!(steps["a"] % 48, 0);
-    assert!(steps["a"] >= 12 * 48 && steps["a"] == steps["b"], "{steps:?}");
+    // A fifth of 60 days, of which the first and the last may be too dull to count as measured.
+    assert!(["a", "b"].iter().all(|site| steps[*site] % 48 == 0), "{steps:?}");
+    assert!(["a", "b"].iter().all(|site| (11..=13).contains(&(steps[*site] / 48))), "{steps:?}");
     assert!(noons >= 40, "{noons} slots about noon");
 }
 

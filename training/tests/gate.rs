@@ -92,14 +92,14 @@ fn assert_says(output: &Output, code: i32, parts: &[&str]) {
     assert!(parts.iter().all(|part| said.contains(part)), "{said} does not say {parts:?}");
 }
 
-/// Hubs three days old: to them the fleet's model matters.
-const YOUNG: [&str; 2] = ["--history-days", "3"];
+/// Hubs a day old: to them the fleet's model matters. Older ones have learnt not to believe a bad one.
+const YOUNG: [&str; 2] = ["--history-days", "1"];
 
 #[test]
 fn a_better_model_is_released_once_and_a_worse_one_is_not() {
     let fleet = Fleet::new();
     fleet.model("good", 1.0, &["x", "y"]);
-    fleet.model("bad", 1.6, &["x", "y"]);
+    fleet.model("bad", 2.0, &["x", "y"]);
     let worse = fleet.promote("good", "bad", &YOUNG);
     assert_says(
         &worse,

@@ -31,7 +31,8 @@ pub struct BatterySpec {
     pub voltage_error: Volts,
     /// The most that can be drawn when nobody measures it: every load at once.
     pub worst_discharge: Watts,
-    /// The most that can be charged when nobody measures it: all panels and every charger at once.
+    /// The most that can be charged: by all panels and every charger at once, or what charger or battery allow.
+    /// Assumed while nobody measures it; plans count on no more.
     pub worst_charge: Watts,
     /// Voltage of the bank in absorption at 25 °C.
     pub absorption_voltage: Volts,

@@ -101,6 +101,11 @@ impl RecordedHome {
         self.series.rows.iter().map(|row| row.pv).fold(0.0, f64::max)
     }
 
+    /// Most power that goes into the battery, W.
+    pub fn most_charged(&self) -> f64 {
+        CHARGE_RATE * self.series.battery_wh
+    }
+
     /// Capacity of the battery, Wh.
     pub fn battery_wh(&self) -> f64 {
         self.series.battery_wh

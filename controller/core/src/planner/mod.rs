@@ -235,7 +235,7 @@ fn trajectory(
             on[place] = serves(if on[place] { keep } else { restore }[place], charge);
             demand += if on[place] { f64::from(watts) } else { 0.0 };
         }
-        let net = (f64::from(likely.sun) - demand) * hours;
+        let net = (f64::from(likely.sun) - demand).min(settings.battery.worst_charge.0) * hours;
         charge += if net > 0.0 { net * efficiency } else { net / efficiency } / capacity;
         charge = charge.clamp(settings.reserve.floor.ratio().min(charge), 1.0);
     }

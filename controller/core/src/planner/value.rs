@@ -28,6 +28,8 @@ pub(super) struct Bank {
     efficiency: f32,
     /// Points that a watt-hour inside the battery is.
     per_wh: f32,
+    /// Most that goes into the battery in an hour, Wh; what the sun brings beyond is thrown away.
+    most_charged: f32,
 }
 
 /// Expected cost of the hours to come by charge: first with the loads connected, then, for the lowest
@@ -49,6 +51,7 @@ impl Bank {
             open: ((back - cut) / (1.0 - cut) * steps).ceil() as usize,
             efficiency: settings.efficiency.clamp(0.1, 1.0) as f32,
             per_wh: (steps / ((1.0 - cut) * capacity)) as f32,
+            most_charged: settings.battery.worst_charge.0.max(0.0) as f32,
         }
     }
 
@@ -84,7 +87,8 @@ impl Bank {
     /// Serves `wanted` Wh through an hour: `missing` is the cost where all of it is served, and where none.
     fn serve(&self, next: &[f32], sun: f32, wanted: f32, [missing, all]: [f32; 2], cost: &mut [f32; POINTS]) {
         let net = sun - wanted;
-        let inside = if net > 0.0 { net * self.efficiency } else { net / self.efficiency };
+        let inside =
+            if net > 0.0 { net.min(self.most_charged) * self.efficiency } else { net / self.efficiency };
         let shift = (inside * self.per_wh).clamp(-(POINTS as f32), POINTS as f32);
         let whole = shift.floor();
         let (upper, places) = (shift - whole, whole as isize);
@@ -97,7 +101,7 @@ impl Bank {
         // The battery runs empty within the hour, and everything is cut for the rest of it.
         for (place, cost) in cost.iter_mut().enumerate().take(lowest) {
             let share = place as f32 / self.per_wh * self.efficiency / -net;
-            let charged = sun * self.efficiency * (1.0 - share) * self.per_wh;
+            let charged = sun.min(self.most_charged) * self.efficiency * (1.0 - share) * self.per_wh;
             *cost = all - (all - missing) * share + self.cut_off(next, charged);
         }
     }
@@ -121,7 +125,7 @@ impl Bank {
             *worth = choices.iter().map(|choice| choice[place]).fold(f32::INFINITY, f32::min);
         }
         let all: f32 = (0..3).map(|tier| WEIGHTS[tier] * hour.demand[tier] / 1000.0).sum();
-        let charged = hour.sun * self.efficiency * self.per_wh;
+        let charged = hour.sun.min(self.most_charged) * self.efficiency * self.per_wh;
         for (place, worth) in cut.iter_mut().enumerate() {
             *worth = if place < self.open {
                 all + self.cut_off(next, place as f32 + charged)
