@@ -16,7 +16,7 @@ use super::run::{Request, make_features};
 is there, features.toml. A run that was stopped goes on where it stood. See training/LAKE.md."
 )]
 pub struct FeaturesArguments {
-    /// The lake: a folder, or an URL such as s3://bucket/lake; it holds telemetry/, sites/ and perhaps
+    /// The lake: a folder, or an URL such as `s3://bucket/lake`; it holds telemetry/, sites/ and perhaps
     /// corrections/ and weather/.
     #[arg(long, value_name = "URL")]
     lake: String,

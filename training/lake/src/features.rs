@@ -177,7 +177,7 @@ struct Table {
 
 impl Table {
     fn new(writer: TableWriter) -> Self {
-        let values = vec![Vec::with_capacity(GROUP_ROWS); WIDTH + 2];
+        let values = vec![Vec::new(); WIDTH + 2];
         Self { writer, sites: Vec::new(), issued: Vec::new(), targets: Vec::new(), values }
     }
 

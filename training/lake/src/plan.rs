@@ -71,7 +71,9 @@ impl Noted {
     /// Adds all of another.
     pub fn absorb(&mut self, other: &Self) {
         for (cause, cases) in &other.0 {
-            cases.iter().for_each(|case| self.add(cause, case.clone()));
+            for case in cases {
+                self.add(cause, case.clone());
+            }
         }
     }
 

@@ -94,7 +94,6 @@ pub(super) async fn cluster(lake: &Lake, url: &str) -> Result<SessionContext, La
 
 /// Says that this program was built without clusters.
 #[cfg(not(feature = "cluster"))]
-#[expect(clippy::unused_async, reason = "as its other half, which connects")]
 pub(super) async fn cluster(_lake: &Lake, url: &str) -> Result<SessionContext, LakeError> {
     let reason = "this program was built without clusters; build it with --features cluster".into();
     Err(LakeError::Cluster { url: url.into(), reason })

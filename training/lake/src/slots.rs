@@ -80,7 +80,7 @@ pub struct Slots {
     /// The part of the last row that lies in the next slot.
     carried: Option<(String, i64, Sums)>,
     sites: Vec<String>,
-    slots: Vec<i64>,
+    numbers: Vec<i64>,
     means: [Vec<Option<f32>>; MEANS.len()],
     counts: Counts,
     measured: Option<(i64, i64)>,
@@ -105,7 +105,7 @@ impl Slots {
             writer,
             carried: None,
             sites: Vec::with_capacity(BATCH),
-            slots: Vec::with_capacity(BATCH),
+            numbers: Vec::with_capacity(BATCH),
             means: Default::default(),
             counts: Counts::default(),
             measured: None,
@@ -167,17 +167,17 @@ impl Slots {
             column.push(mean);
         }
         self.sites.push(site.to_owned());
-        self.slots.push(slot);
+        self.numbers.push(slot);
         let (first, last) = self.measured.unwrap_or((slot, slot));
         self.measured = Some((first.min(slot), last.max(slot)));
         self.written += 1;
-        if self.slots.len() >= BATCH { self.flush() } else { Ok(()) }
+        if self.numbers.len() >= BATCH { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), LakeError> {
         let sites = StringArray::from_iter_values(self.sites.drain(..));
         let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(sites), Arc::new(Int64Array::from(std::mem::take(&mut self.slots)))];
+            vec![Arc::new(sites), Arc::new(Int64Array::from(std::mem::take(&mut self.numbers)))];
         for column in &mut self.means {
             columns.push(Arc::new(Float32Array::from(std::mem::take(column))));
         }

@@ -69,7 +69,7 @@ impl Lake {
 
     /// The Parquet files of a table, by name.
     pub async fn files(&self, table: &str) -> Result<Vec<LakeFile>, LakeError> {
-        let folder = StorePath::from_iter(self.prefix.parts().chain([table.into()]));
+        let folder: StorePath = self.prefix.parts().chain([table.into()]).collect();
         let failed = |source| LakeError::Store { doing: format!("list {table}/"), source };
         let mut listed = self.store.list(Some(&folder));
         let mut files = Vec::new();
@@ -101,7 +101,7 @@ impl Lake {
 
     /// The path of a file in the store.
     pub(super) fn path(&self, file: &LakeFile) -> StorePath {
-        StorePath::from_iter(self.prefix.parts().chain(file.name.split('/').map(Into::into)))
+        self.prefix.parts().chain(file.name.split('/').map(Into::into)).collect()
     }
 
     /// The URL of a file.
