@@ -25,7 +25,9 @@ impl Spoilt {
         write_lake(&lake, &records("a", START, 96, SLOT));
         let later = START + 10 * DAY;
         let mut more = records("a", later, 600, MINUTE);
-        more.iter_mut().for_each(|record| record.boot = 2);
+        for record in &mut more {
+            record.boot = 2;
+        }
         let file = write_hour(&lake, later, "spoilt.parquet", &more);
         Self { folder, file }
     }
@@ -120,7 +122,9 @@ fn a_bad_row_group_is_named_with_its_number() {
 fn missing_columns_and_wrong_types_are_named() {
     let spoilt = Spoilt::new();
     let mut all = records("a", START + 10 * DAY, 10, SLOT);
-    all.iter_mut().for_each(|record| record.boot = 2);
+    for record in &mut all {
+        record.boot = 2;
+    }
     let schema = lake::telemetry();
     let rewrite = |change: &dyn Fn(&mut Vec<Field>, &mut Vec<ArrayRef>)| {
         let mut fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();

@@ -96,12 +96,12 @@ pub(crate) fn columns(records: &[Record]) -> Vec<ArrayRef> {
         Arc::new(Int64Array::from_iter_values(records.iter().map(of)))
     };
     let value = |of: &dyn Fn(&Record) -> Option<f32>| -> ArrayRef {
-        Arc::new(Float32Array::from_iter(records.iter().map(of)))
+        Arc::new(records.iter().map(of).collect::<Float32Array>())
     };
     let flag = |of: &dyn Fn(&Record) -> Option<bool>| -> ArrayRef {
-        Arc::new(BooleanArray::from_iter(records.iter().map(of)))
+        Arc::new(records.iter().map(of).collect::<BooleanArray>())
     };
-    let wall = TimestampMillisecondArray::from_iter(records.iter().map(|record| record.wall));
+    let wall = records.iter().map(|record| record.wall).collect::<TimestampMillisecondArray>();
     let mut columns = vec![
         text(&|record| record.site.clone()),
         text(&|record| record.hub.clone()),
@@ -111,8 +111,8 @@ pub(crate) fn columns(records: &[Record]) -> Vec<ArrayRef> {
         number(&|record| record.uptime),
         number(&|record| record.span),
         Arc::new(wall.with_timezone("UTC")),
-        Arc::new(StringArray::from_iter(records.iter().map(|record| record.wall.map(|_| "system")))),
-        Arc::new(Int64Array::from_iter(records.iter().map(|record| record.uncertainty))),
+        Arc::new(records.iter().map(|record| record.wall.map(|_| "system")).collect::<StringArray>()),
+        Arc::new(records.iter().map(|record| record.uncertainty).collect::<Int64Array>()),
         value(&|record| record.load),
         value(&|record| record.pv),
         flag(&|record| record.throttled),

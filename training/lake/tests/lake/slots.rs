@@ -177,7 +177,9 @@ fn times_that_were_learnt_late_put_records_where_they_belong() {
     assert_eq!(report.counts.get("stamp_implausible"), 48);
     // A boot that never knew the time is placed by a correction, by the least uncertain one.
     let mut blind = stamped.clone();
-    blind.iter_mut().for_each(|record| record.wall = None);
+    for record in &mut blind {
+        record.wall = None;
+    }
     write_hour(&lake, START + 3 * DAY, "late.parquet", &blind);
     let mut again = request(&lake, &out);
     again.restart = true;
@@ -228,13 +230,17 @@ fn a_record_with_two_contents_is_used_with_neither_and_named() {
 fn a_new_store_is_no_repeat_and_claims_of_two_hubs_to_one_time_are_not_believed() {
     let mut all = records("a", START, 20, SLOT);
     let mut card = records("a", START + 20 * SLOT, 20, SLOT);
-    card.iter_mut().for_each(|record| record.store = "11".repeat(16));
+    for record in &mut card {
+        record.store = "11".repeat(16);
+    }
     all.extend(card);
     let (slots, report) = slots_of(&all);
     assert_eq!(slots.iter().filter(|slot| slot.load().is_some()).count(), 40);
     assert_eq!(report.counts.get("repeated"), 0);
     let mut rival = records("a", START + 5 * SLOT, 3, SLOT);
-    rival.iter_mut().for_each(|record| record.hub = "another".into());
+    for record in &mut rival {
+        record.hub = "another".into();
+    }
     all.extend(rival);
     let (slots, report) = slots_of(&all);
     assert_eq!(slots.iter().filter(|slot| slot.load().is_none()).count(), 3);
@@ -298,7 +304,9 @@ fn request_with(lake: &Path, out: &Path, sites_per_pass: u64, memory: u64) -> su
 fn a_hub_that_slept_for_months_costs_nothing_and_starts_anew() {
     let mut all = records("a", START, 10 * 48, SLOT);
     let mut late = records("a", START + 300 * DAY, 10 * 48, SLOT);
-    late.iter_mut().for_each(|record| record.boot = 2);
+    for record in &mut late {
+        record.boot = 2;
+    }
     all.extend(late);
     let (slots, report) = slots_of(&all);
     assert_eq!(slots.len(), 960);
