@@ -1,8 +1,8 @@
 //! The question that everybody has: will the lights last the night? Answered from what the planner expects,
 //! and only as surely as it may be.
 //!
-//! What the critical tier needs until the sun returns, at P90 demand and P10 sun, stands on top of the floor. With the lower bound of the charge above it the
-//! answer is yes; with the best estimate above it, or if things come as expected, it is probably.
+//! What the critical tier needs until the sun returns, at P90 demand and P10 sun, stands on top of the floor.
+//! With the lower bound of the charge above it the answer is yes; with the best estimate above it, or if things come as expected, it is probably.
 
 use sunkeep_core::decision::Alarm;
 use sunkeep_core::explain;

@@ -16,6 +16,7 @@ mod experts;
 mod left_out;
 mod profiles;
 pub mod regression;
+pub(crate) mod schedule;
 pub mod skill;
 mod trust;
 
@@ -27,12 +28,13 @@ use self::aggregation::Three;
 use self::bank::Bank;
 use self::experts::Issue;
 pub use self::left_out::{LeftOut, expert_names};
+use self::schedule::{Due, slot_of_day};
 use self::skill::Skill;
 use crate::baseline::{Persistence, SameSlotProfile};
 use crate::forecast::{Forecast, ForecastError, Forecaster};
 use crate::history::SlotHistory;
 use crate::onnx::OnnxForecaster;
-use crate::time::{SLOT_SECONDS, SLOTS_PER_DAY, Slot, Zone};
+use crate::time::{SLOTS_PER_DAY, Slot, Zone};
 
 /// Name under which it appears in logs and tables.
 pub const NAME: &str = "adaptive";
@@ -154,17 +156,11 @@ impl AdaptiveForecaster {
     /// slot, or with the whole history after a restart: the state is the same. At most the slots of a
     /// history are walked through.
     pub fn learn(&mut self, history: &SlotHistory, now: Slot, zone: &Zone) {
-        let (oldest, end) = (history.start().plus(SLOTS_PER_DAY as i64), now.0.min(history.end().0));
-        // After the clock was set back the history begins anew, and so does learning from it.
-        let known = self.state.learnt_until.filter(|until| until.0 <= history.end().plus(1).0);
-        let first = known.map_or(oldest, |until| until.max(oldest));
-        for slot in (first.0..=end).map(Slot) {
-            let local = slot_of_day(slot, zone);
-            if local.is_multiple_of(SPACING) {
-                self.learn_from(history, slot.plus(-(SLOTS_PER_DAY as i64)), zone, local / SPACING);
-            }
+        let (days, until) = schedule::due(history, self.state.learnt_until, now, zone, ISSUES);
+        for Due { day, place } in days {
+            self.learn_from(history, day, zone, place);
         }
-        self.state.learnt_until = Some(Slot(end + 1).max(first));
+        self.state.learnt_until = Some(until);
     }
 
     /// Learns from a day, in the bank of this place, what was right of the issue at its beginning and of the one a
@@ -204,11 +200,6 @@ impl AdaptiveForecaster {
         let completed = cold_start::completed(history, issued, zone, typical);
         bank.ask(model, &self.left_out, completed.as_ref().unwrap_or(history), issued, zone)
     }
-}
-
-/// Slot of the local day at the middle of a slot: in zones off by a quarter of an hour midnight falls there.
-pub(crate) fn slot_of_day(slot: Slot, zone: &Zone) -> usize {
-    zone.local(slot.start() + SLOT_SECONDS / 2).slot_of_day()
 }
 
 impl Forecaster for AdaptiveForecaster {

@@ -12,10 +12,11 @@ use super::place::Daylight;
 use super::sky::Sky;
 use super::weather::Weather;
 use super::{DAY, PvForecaster};
+use crate::adaptation::UnsoundAdaptation;
 use crate::adaptation::aggregation::{Aggregation, Three, mixture};
 use crate::adaptation::conformal::Conformal;
+use crate::adaptation::schedule::{self, Due, slot_of_day};
 use crate::adaptation::skill::Skill;
-use crate::adaptation::{UnsoundAdaptation, slot_of_day};
 use crate::forecast::{Forecast, ForecastError, Forecaster};
 use crate::history::SlotHistory;
 use crate::sun::{Location, PvArray};
@@ -161,21 +162,14 @@ impl AdaptivePv {
 
     /// As [`AdaptivePv::learn`], and what weather forecasts were worth.
     pub fn learn_with(&mut self, history: &SlotHistory, weather: &Weather, now: Slot, zone: &Zone) {
-        let (oldest, end) = (history.start().plus(DAY), now.0.min(history.end().0));
-        // After the clock was set back the history begins anew, and so does learning from it.
-        let known = self.state.learnt_until.filter(|until| until.0 <= history.end().plus(1).0);
-        let first = known.map_or(oldest, |until| until.max(oldest));
-        for slot in (first.0..=end).map(Slot) {
-            let local = slot_of_day(slot, zone);
-            if local.is_multiple_of(SPACING) {
-                let day = slot.plus(-DAY);
-                self.learn_from(history, weather, day, zone, local / SPACING);
-                if local == 0 {
-                    self.state.daylight.learn(history, day);
-                }
+        let (days, until) = schedule::due(history, self.state.learnt_until, now, zone, ISSUES);
+        for Due { day, place } in days {
+            self.learn_from(history, weather, day, zone, place);
+            if place == 0 {
+                self.state.daylight.learn(history, day);
             }
         }
-        self.state.learnt_until = Some(Slot(end + 1).max(first));
+        self.state.learnt_until = Some(until);
     }
 
     /// Learns from a day, in the bank of this place, what was right of the issue at its beginning and of the one

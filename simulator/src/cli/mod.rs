@@ -37,8 +37,8 @@ enum Command {
     Lake(lake::Arguments),
     /// Plays recorded homes through the hub's own decisions, a cycle a minute, and prints a line for each.
     ///
-    /// Not for scoring in the power benchmark: the factory load model was trained on these very homes. The
-    /// figures show that the main job is done, and how fast.
+    /// With --sites as the power benchmark has it, without any prior. Else with the hub's forecasts, and not for
+    /// scoring: the factory load model was trained on the benchmark's very homes.
     Power(power::Arguments),
     /// Writes half-hourly series of simulated homes as Parquet.
     #[cfg(feature = "series")]

@@ -1,7 +1,7 @@
 //! Lives through the series of a site as a hub does, slot by slot, and forecasts each tested day at its
 //! midnight.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use indicatif::ProgressBar;
 use sunkeep_models::adaptation::AdaptiveForecaster;
@@ -17,7 +17,7 @@ use crate::flat_mean::FlatMean;
 use crate::parallel;
 use crate::scores::Outcome;
 use crate::series::{Series, SlotSeries};
-use crate::steps::of_step;
+use crate::steps::{StepForecast, of_step};
 
 /// Slots that a hub has lived through at its first midnight when it is said to have no day of history: it
 /// was switched on at 18:00.
@@ -178,24 +178,18 @@ impl SiteRun {
         site: &Tested<'_>,
         method: usize,
         day: i64,
-        span: std::ops::Range<i64>,
+        span: Range<i64>,
         forecast: &Forecast,
     ) {
-        let step = site.series.step;
-        // The first step that starts in the day.
-        let mut time = span.start + (site.series.first - span.start).rem_euclid(step);
-        while time < span.end {
-            let Some(said) = of_step(forecast, time, step) else { break };
-            let scored = site.days.contains(&day);
-            if let Some(truth) = site.series.at(time).filter(|_| scored) {
-                let (quantiles, mean) = (said.quantiles, said.mean);
-                self.outcomes[method].push(Outcome { day, truth, quantiles, mean });
+        let scored = site.days.contains(&day);
+        for (time, said) in site.said(span.clone(), forecast) {
+            if let Some(outcome) = site.outcome(day, time, &said).filter(|_| scored) {
+                self.outcomes[method].push(outcome);
             }
             if method == 0 {
                 let (site, issued) = (site.series.site.clone(), span.start);
                 self.steps.push(Step { site, issued, time, forecast: said });
             }
-            time += step;
         }
     }
 
@@ -205,21 +199,30 @@ impl SiteRun {
         site: &Tested<'_>,
         method: usize,
         day: i64,
-        span: std::ops::Range<i64>,
+        span: Range<i64>,
         forecast: &Forecast,
     ) {
         if !site.days.contains(&day) {
             return;
         }
-        let step = site.series.step;
-        let first = span.start + (site.series.first - span.start).rem_euclid(step);
-        for time in (first..span.end).step_by(step as usize) {
-            // Where a clock is set back the horizon ends before the day.
-            let Some(said) = of_step(forecast, time, step) else { break };
-            if let Some(truth) = site.series.at(time) {
-                let (quantiles, mean) = (said.quantiles, said.mean);
-                self.second_day[method].push(Outcome { day, truth, quantiles, mean });
-            }
-        }
+        let said = site.said(span, forecast);
+        self.second_day[method].extend(said.filter_map(|(time, said)| site.outcome(day, time, &said)));
+    }
+}
+
+impl Tested<'_> {
+    /// The steps that start in a span, with what a forecast says of them. Where a clock is set back the horizon
+    /// ends before the second day.
+    fn said(&self, span: Range<i64>, forecast: &Forecast) -> impl Iterator<Item = (i64, StepForecast)> {
+        let step = self.series.step;
+        let first = span.start + (self.series.first - span.start).rem_euclid(step);
+        let times = (first..span.end).step_by(step as usize);
+        times.map_while(move |time| Some((time, of_step(forecast, time, step)?)))
+    }
+
+    /// What came of a step, where it was measured.
+    fn outcome(&self, day: i64, time: i64, said: &StepForecast) -> Option<Outcome> {
+        let truth = self.series.at(time)?;
+        Some(Outcome { day, truth, quantiles: said.quantiles, mean: said.mean })
     }
 }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sunkeep_models::contract::ModelScore;
 use sunkeep_models::time::Zone;
 use sunkeep_training::backtest::{MethodScore, Set};
+use sunkeep_training::bundle::{Agreement, Bundle};
 use sunkeep_training::scores::Score;
 use sunkeep_training::series_file::read_column;
 
@@ -73,4 +74,15 @@ pub(crate) fn model_score(score: &MethodScore) -> ModelScore {
         pinball: rounded(score.score.pinball),
         coverage: rounded(score.score.coverage),
     }
+}
+
+/// Says where a model was written and how closely tract reproduced its fit.
+pub(crate) fn print_written(bundle: &Bundle, agreement: Agreement, out: &Path) {
+    println!(
+        "linfa and tract agree on {} rows to {:.1e}; {} bytes written to {}",
+        agreement.rows,
+        agreement.largest,
+        bundle.onnx.len(),
+        out.display()
+    );
 }

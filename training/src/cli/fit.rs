@@ -7,7 +7,7 @@ use clap::Args;
 use sunkeep_training::feature_table::FeatureTable;
 use sunkeep_training::table_fit::fit_table;
 
-use super::common::progress;
+use super::common::{print_written, progress};
 
 #[derive(Args)]
 pub(crate) struct Fit {
@@ -46,13 +46,7 @@ impl Fit {
             "pinball on these rows, over the level: P10 {p10:.5}, P50 {p50:.5}, P90 {p90:.5}, mean {:.5}",
             (p10 + p50 + p90) / 3.0
         );
-        println!(
-            "linfa and tract agree on {} rows to {:.1e}; {} bytes written to {}",
-            agreement.rows,
-            agreement.largest,
-            bundle.onnx.len(),
-            self.out.display()
-        );
+        print_written(&bundle, agreement, &self.out);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -11,7 +11,7 @@ use sunkeep_training::load_fit::fit_load;
 use sunkeep_training::series_file::LOAD_COLUMN;
 use sunkeep_training::table::{rows_before, tables};
 
-use super::common::{model_score, print_scores, progress, read_sets};
+use super::common::{model_score, print_scores, print_written, progress, read_sets};
 
 #[derive(Args)]
 pub(crate) struct Load {
@@ -45,13 +45,7 @@ impl Load {
         let agreement = bundle.check_agreement(&weights, &rows)?;
         bundle.write(&self.out)?;
         progress.finish_and_clear();
-        println!(
-            "linfa and tract agree on {} rows to {:.1e}; {} bytes written to {}",
-            agreement.rows,
-            agreement.largest,
-            bundle.onnx.len(),
-            self.out.display()
-        );
+        print_written(&bundle, agreement, &self.out);
         Ok(ExitCode::SUCCESS)
     }
 }
