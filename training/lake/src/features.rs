@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::cast::{as_float32_array, as_int64_array, as_string_array};
+use sunkeep_models::digest::sha256_hex;
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::load_features::{COLUMNS, WIDTH, load_rows};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
@@ -53,6 +54,14 @@ pub(super) fn stride(slots: u64, most_issues: u64) -> i64 {
         stride += 1;
     }
     stride
+}
+
+/// Which of the slots of each stride is an issue of this site: the sites of a large fleet, with few issues
+/// each, must not all be asked in the same hours of the same days.
+fn offset(site: &str, stride: i64) -> i64 {
+    let digest = sha256_hex(site.as_bytes());
+    let number = u64::from_str_radix(digest.get(..15).unwrap_or_default(), 16).unwrap_or(0);
+    number as i64 % stride
 }
 
 /// The file of one slot of the day in the folder of a pass.
@@ -137,13 +146,13 @@ impl Site {
         tables: &mut [Table],
         counts: &mut [u64],
     ) -> Result<u64, LakeError> {
-        let mut history = SlotHistory::new();
+        let (mut history, offset) = (SlotHistory::new(), offset(&self.name, stride));
         let mut issues = 0;
         for (place, (slot, load)) in self.slots.iter().enumerate() {
             history.record(*slot, *load);
             let Some((next, _)) = self.slots.get(place + 1) else { break };
             let last = next.0.min(slot.0 + REACH);
-            for issued in (slot.0 + 1..=last).filter(|issued| issued.rem_euclid(stride) == 0).map(Slot) {
+            for issued in (slot.0 + 1..=last).filter(|issued| issued.rem_euclid(stride) == offset).map(Slot) {
                 let Some(rows) = load_rows(&history, issued, zone) else { continue };
                 issues += 1;
                 for (lead, row) in rows.values.chunks_exact(WIDTH).enumerate() {
@@ -221,6 +230,19 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sites_are_asked_at_different_times_and_each_always_at_the_same() {
+        let stride = 3503;
+        let mut hours = [0; SLOTS_PER_DAY];
+        for site in 0..4800 {
+            let name = format!("site-{site}");
+            let first = offset(&name, stride);
+            assert!((0..stride).contains(&first) && first == offset(&name, stride));
+            hours[first as usize % SLOTS_PER_DAY] += 1;
+        }
+        assert!(hours.iter().all(|sites| (50..200).contains(sites)), "{hours:?}");
+    }
 
     #[test]
     fn the_stride_keeps_the_bound_and_falls_on_every_slot_of_the_day() {

@@ -101,6 +101,10 @@ pub(super) struct Plan {
     pub(super) lake: String,
     /// Issues at the most.
     pub(super) issues: u64,
+    /// Fingerprint of the features.
+    pub(super) feature_hash: String,
+    /// What it is made with: finished passes of another version are not gone on from.
+    pub(super) versions: Versions,
     /// Sites that have records.
     pub(super) sites: u64,
     /// The passes.
@@ -233,6 +237,13 @@ impl Workplace {
         self.folder.join("spill")
     }
 
+    /// Makes the folder of what did not fit into memory, empty: a killed run leaves its own there.
+    pub(super) fn clear_spill(&self) -> Result<(), LakeError> {
+        let folder = self.spill();
+        remove_folder(&folder)?;
+        fs::create_dir_all(&folder).map_err(LakeError::output(&folder, "create"))
+    }
+
     pub(super) fn slots(&self, pass: usize) -> PathBuf {
         self.folder.join(format!("slots-{pass:05}.parquet"))
     }
@@ -252,13 +263,17 @@ impl Workplace {
 
     /// Does away with it.
     pub(super) fn remove(out: &Path) -> Result<(), LakeError> {
-        let folder = out.join(WORK);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(LakeError::output(&folder, "remove")(error))
-            }
-            _ => Ok(()),
+        remove_folder(&out.join(WORK))
+    }
+}
+
+/// Removes a folder with all that is in it; that it is not there is as well.
+fn remove_folder(folder: &Path) -> Result<(), LakeError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(LakeError::output(folder, "remove")(error))
         }
+        _ => Ok(()),
     }
 }
 

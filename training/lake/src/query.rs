@@ -33,6 +33,8 @@ pub(super) const JUMP_MS: i64 = 900_000;
 /// Stamps and corrections less certain than a slot place nothing into a slot, ms.
 const VAGUE_MS: i64 = SLOT_MS;
 const SLOT_MS: i64 = SLOT_SECONDS * 1000;
+/// Longest uptime that a record may claim, ms: a hub that ran for all the years that are plausible.
+const LONGEST_UPTIME_MS: i64 = PLAUSIBLE_WALL_MS.end - PLAUSIBLE_WALL_MS.start;
 /// How codes stand for powers that are none.
 const NEGATIVE: i64 = -1;
 const ABSURD: i64 = -2;
@@ -134,8 +136,8 @@ fn records(sites: Sites<'_>) -> String {
     format!(
         "WITH raw AS (
            SELECT {IDENTITY}, {content},
-             CASE WHEN wall_ms >= {from} AND wall_ms < {until} AND NOT vague THEN wall_ms - uptime_ms END
-               AS own,
+             CASE WHEN wall_ms >= {from} AND wall_ms < {until} AND NOT vague
+                 AND uptime_ms >= 0 AND uptime_ms <= {LONGEST_UPTIME_MS} THEN wall_ms - uptime_ms END AS own,
              CASE WHEN wall_ms < {from} OR wall_ms >= {until} OR vague THEN 1 ELSE 0 END AS implausible
            FROM (
              SELECT {IDENTITY}, uptime_ms, span_ms, CAST(wall AS BIGINT) AS wall_ms,
@@ -212,21 +214,25 @@ fn anchors(sites: Sites<'_>, present: Present) -> String {
 /// `, placed AS (…)`: each record with the slot in which its interval begins, the part of it that lies there
 /// and the part in the slot after.
 fn placed() -> String {
+    let (from, until) = (PLAUSIBLE_WALL_MS.start, PLAUSIBLE_WALL_MS.end);
     let on = |other: &str| {
         BOOT.split(", ").map(|key| format!("r.{key} = {other}.{key}")).collect::<Vec<_>>().join(" AND ")
     };
     format!(
         ", timed AS (
            SELECT r.*, COALESCE(c.boot_ms, a.boot_ms) AS anchor,
-             r.variants = 1 AND r.span_ms >= 1 AND r.span_ms <= {LONGEST_SPAN_MS} AND r.uptime_ms >= 0
-               AS usable
+             r.variants = 1 AND r.span_ms >= 1 AND r.span_ms <= {LONGEST_SPAN_MS}
+               AND r.uptime_ms >= 0 AND r.uptime_ms <= {LONGEST_UPTIME_MS} AS usable
            FROM records r LEFT JOIN corrected c ON {} LEFT JOIN anchors a ON {}),
          ended AS (
            SELECT *, CASE WHEN usable THEN span_ms ELSE 1 END AS span,
              CASE WHEN own - anchor >= -{JUMP_MS} AND own - anchor <= {JUMP_MS} THEN own ELSE anchor END
                + uptime_ms AS end_ms
            FROM timed),
-         begun AS (SELECT *, (end_ms - span) / {SLOT_MS} AS slot FROM ended),
+         begun AS (
+           SELECT *, CASE WHEN uptime_ms >= 0 AND end_ms >= {from} AND end_ms < {until}
+               THEN (end_ms - span) / {SLOT_MS} END AS slot
+           FROM ended),
          placed AS (
            SELECT *, CASE WHEN end_ms <= (slot + 1) * {SLOT_MS} THEN span
                ELSE (slot + 1) * {SLOT_MS} - end_ms + span END AS here_ms,
@@ -294,7 +300,7 @@ pub(super) fn sum_columns() -> Vec<(String, String)> {
 pub(super) const COUNTED: [(&str, &str); 14] = [
     ("records", "true"),
     ("conflicting", "variants > 1"),
-    ("unusable_span", "variants = 1 AND NOT usable"),
+    ("unusable_interval", "variants = 1 AND NOT usable"),
     ("load_missing", "variants = 1 AND load IS NULL"),
     ("load_negative", "variants = 1 AND load = -1"),
     ("load_absurd", "variants = 1 AND load = -2"),

@@ -95,7 +95,7 @@ pub async fn make_features(
     }
     let place = Workplace::of(&request.out)?;
     let bounds = Bounds { memory: request.memory, spill: request.spill, spill_folder: place.spill() };
-    fs::create_dir_all(place.spill()).map_err(LakeError::output(&place.spill(), "create"))?;
+    place.clear_spill()?;
     let context = match &request.cluster {
         Some(url) => cluster(&lake, url).await?,
         None => local(&lake, &bounds)?,
@@ -260,10 +260,15 @@ impl Job<'_> {
     async fn plan(&self, inputs: &Inputs) -> Result<Plan, LakeError> {
         let path = self.place.plan();
         if let Some(plan) = read_toml::<Plan>(&path)? {
-            if plan.lake == inputs.fingerprint && plan.issues == self.request.issues {
+            let same = plan.lake == inputs.fingerprint
+                && plan.issues == self.request.issues
+                && plan.feature_hash == feature_hash()
+                && plan.versions == Versions::here();
+            if same {
                 return Ok(plan);
             }
-            let reason = "it is of another state of the lake, or another choice of issues".into();
+            let reason =
+                "it is of another state of the lake, another choice of issues, or another version".into();
             return Err(LakeError::Foreign { path, reason });
         }
         remove_tables(&self.request.out)?;
@@ -271,6 +276,8 @@ impl Job<'_> {
         let mut plan = Plan {
             lake: inputs.fingerprint.clone(),
             issues: self.request.issues,
+            feature_hash: feature_hash(),
+            versions: Versions::here(),
             counts: inputs.counts.clone(),
             noted: inputs.noted.clone(),
             sites: 0,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files::{
-    DAY, MINUTE, SLOT, START, columns, make, records, request, slots, write_hour, write_lake, write_sites,
-    write_table,
+    DAY, MINUTE, SLOT, START, columns, make, noise, records, request, slots, write_hour, write_lake,
+    write_sites, write_table,
 };
 use arrow_array::{ArrayRef, Float64Array, StringArray};
 use arrow_schema::{DataType, Field, Schema};
@@ -203,13 +203,61 @@ fn impossible_values_are_masked_and_counted_by_cause() {
     let report = make(&request(&lake, &out)).unwrap();
     let count = |cause: &str| report.counts.get(cause);
     assert_eq!((count("load_negative"), count("load_absurd")), (1, 3));
-    assert_eq!((count("pv_negative"), count("pv_missing"), count("unusable_span")), (1, 1, 3));
+    assert_eq!((count("pv_negative"), count("pv_missing"), count("unusable_interval")), (1, 1, 3));
     let loads: Vec<bool> = slots(&out).iter().map(|row| row.load().is_some()).collect();
     let known = [true, false, false, false, false, true, true, false, false, false, true, true];
     assert_eq!(loads, known);
     assert_eq!(slots(&out)[6].load(), Some(0.0), "a negative zero is zero");
     let records = count("slots_load_measured") + count("slots_load_too_little_measured");
     assert_eq!(records, 12);
+}
+
+#[test]
+fn absurd_uptimes_and_times_put_nothing_into_a_slot_and_spoil_no_other_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, out) = (folder.path().join("lake"), folder.path().join("out"));
+    let mut all = records("a", START, 12, SLOT);
+    for (place, uptime) in [i64::MIN, i64::MAX, -1, i64::MAX - START, 200 * 366 * DAY].into_iter().enumerate()
+    {
+        all[2 * place].uptime = uptime;
+    }
+    let mut late = records("b", START, 2, SLOT);
+    late[0].wall = Some(i64::MAX);
+    late[1].wall = Some(i64::MIN);
+    // Within what is plausible, but for its end.
+    let mut last = records("c", lake::PLAUSIBLE_WALL_MS.end - 2 * SLOT, 2, SLOT);
+    last[1].wall = None;
+    write_hour(&lake, START, "part.parquet", &[all, late, last].concat());
+    write_sites(&lake, &[("a", "UTC"), ("b", "UTC"), ("c", "UTC")]);
+    let report = make(&request(&lake, &out)).unwrap();
+    assert_eq!((report.counts.get("unusable_interval"), report.counts.get("untimed")), (5, 8));
+    assert_eq!(report.counts.get("stamp_implausible"), 2);
+    let slots: Vec<(String, i64)> = slots(&out).into_iter().map(|row| (row.site, row.slot)).collect();
+    let mut expected: Vec<(String, i64)> =
+        [1, 3, 5, 7, 9, 10, 11].map(|place| ("a".to_owned(), START / SLOT + place)).into();
+    expected.push(("c".into(), lake::PLAUSIBLE_WALL_MS.end / SLOT - 2));
+    assert_eq!(slots, expected);
+}
+
+#[test]
+fn a_file_with_any_byte_spoilt_is_read_or_refused_and_nothing_panics() {
+    let spoilt = Spoilt::new();
+    let bytes = fs::read(&spoilt.file).unwrap();
+    let mut refused = 0;
+    for round in 0..60_u64 {
+        let mut broken = bytes.clone();
+        for flip in 0..1 + round % 4 {
+            let draw = noise(round * 7 + flip);
+            broken[(draw * bytes.len() as f64) as usize] ^= 1 << (round % 8);
+        }
+        fs::write(&spoilt.file, broken).unwrap();
+        let request = sunkeep_lake::Request { restart: true, ..spoilt.request() };
+        if let Err(error) = make(&request) {
+            assert_says(&error.to_string(), &["spoilt.parquet"]);
+            refused += 1;
+        }
+    }
+    assert!(refused > 5, "{refused} of 60 were refused, so nothing was tried");
 }
 
 #[test]
