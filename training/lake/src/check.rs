@@ -2,7 +2,9 @@
 //! columns and their types, and lies in the hour it speaks of. And, when a query stumbled, which row group
 //! of which file it was.
 
+use core::any::Any;
 use core::ops::Range;
+use core::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Schema};
@@ -17,7 +19,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask, parquet_to_arrow_schema};
 use parquet::basic::{LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 use sunkeep_models::lake::{self, PLAUSIBLE_WALL_MS, TELEMETRY, hour_of_folder, is_essential};
 
@@ -50,7 +52,7 @@ pub async fn check_files(
     progress: &ProgressBar,
 ) -> Vec<Result<FileFacts, LakeError>> {
     let checked = stream::iter(files).map(async |file| {
-        let facts = check_file(lake, table, file).await;
+        let facts = guarded(file, None, check_file(lake, table, file)).await;
         progress.inc(1);
         facts
     });
@@ -81,12 +83,14 @@ impl AsyncFileReader for StoredFile {
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         let bytes = self.bytes;
-        ParquetMetaDataReader::new().load_and_finish(self, bytes).map_ok(Arc::new).boxed()
+        // The engine reads the index of pages as well, and may have stumbled there.
+        let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        reader.load_and_finish(self, bytes).map_ok(Arc::new).boxed()
     }
 }
 
 async fn check_file(lake: &Lake, table: &str, file: &LakeFile) -> Result<FileFacts, LakeError> {
-    let broken = |reason: String| LakeError::File { file: file.name.clone(), row_group: None, reason };
+    let broken = |reason: String| LakeError::file(file, None, reason);
     let mut reader = StoredFile::of(lake, file);
     let metadata = ParquetMetaDataReader::new()
         .load_and_finish(&mut reader, file.bytes)
@@ -96,11 +100,8 @@ async fn check_file(lake: &Lake, table: &str, file: &LakeFile) -> Result<FileFac
     let schema = parquet_to_arrow_schema(promised.schema_descr(), promised.key_value_metadata())
         .map_err(|error| broken(error.to_string()))?;
     check_columns(table, &schema).map_err(broken)?;
-    check_extent(&metadata, file.bytes).map_err(|(group, reason)| LakeError::File {
-        file: file.name.clone(),
-        row_group: Some(group),
-        reason,
-    })?;
+    check_extent(&metadata, file.bytes)
+        .map_err(|(group, reason)| LakeError::file(file, Some(group), reason))?;
     let misfiled = if table == TELEMETRY { misfiled(&metadata, &file.name) } else { Vec::new() };
     Ok(FileFacts { file: file.clone(), rows: promised.num_rows().max(0) as u64, misfiled })
 }
@@ -197,33 +198,58 @@ pub(super) async fn broken_row_group(
 }
 
 async fn read_row_groups(lake: &Lake, table: &str, file: &LakeFile) -> Result<(), LakeError> {
-    let broken = |row_group, reason: String| LakeError::File { file: file.name.clone(), row_group, reason };
-    let open = async || {
-        let reader = StoredFile::of(lake, file);
-        ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| broken(None, error.to_string()))
-    };
-    let groups = open().await?.metadata().num_row_groups();
-    let wanted = lake::table(table);
-    for group in 0..groups {
-        let broken = |reason: String| broken(Some(group), format!("cannot be read: {reason}"));
-        let builder = open().await?;
-        let names =
-            wanted.iter().flat_map(|schema| schema.fields().iter().map(|field| field.name().as_str()));
-        let columns = ProjectionMask::columns(builder.parquet_schema(), names);
-        let rows = builder.metadata().row_group(group).num_rows();
-        let mut batches = builder
-            .with_row_groups(vec![group])
-            .with_projection(columns)
-            .with_batch_size(BATCH)
-            .build()
-            .map_err(|error| broken(error.to_string()))?;
-        let mut read = 0;
-        while let Some(batch) = batches.try_next().await.map_err(|error| broken(error.to_string()))? {
-            read += batch.num_rows() as i64;
-        }
-        if read != rows {
-            return Err(broken(format!("it ends after {read} of {rows} rows")));
-        }
+    let groups =
+        guarded(file, None, async { Ok(opened(lake, file, None).await?.metadata().num_row_groups()) });
+    for group in 0..groups.await? {
+        guarded(file, Some(group), read_row_group(lake, table, file, group)).await?;
     }
     Ok(())
+}
+
+async fn opened(
+    lake: &Lake,
+    file: &LakeFile,
+    group: Option<usize>,
+) -> Result<ParquetRecordBatchStreamBuilder<StoredFile>, LakeError> {
+    let builder = ParquetRecordBatchStreamBuilder::new(StoredFile::of(lake, file)).await;
+    builder.map_err(|error| LakeError::file(file, group, error.to_string()))
+}
+
+async fn read_row_group(lake: &Lake, table: &str, file: &LakeFile, group: usize) -> Result<(), LakeError> {
+    let broken = |reason: String| LakeError::file(file, Some(group), format!("cannot be read: {reason}"));
+    let builder = opened(lake, file, Some(group)).await?;
+    let wanted = lake::table(table);
+    let names = wanted.iter().flat_map(|schema| schema.fields().iter().map(|field| field.name().as_str()));
+    let columns = ProjectionMask::columns(builder.parquet_schema(), names);
+    let rows = builder.metadata().row_group(group).num_rows();
+    let mut batches = builder
+        .with_row_groups(vec![group])
+        .with_projection(columns)
+        .with_batch_size(BATCH)
+        .build()
+        .map_err(|error| broken(error.to_string()))?;
+    let mut read = 0;
+    while let Some(batch) = batches.try_next().await.map_err(|error| broken(error.to_string()))? {
+        read += batch.num_rows() as i64;
+    }
+    if read == rows { Ok(()) } else { Err(broken(format!("it ends after {read} of {rows} rows"))) }
+}
+
+/// Reads something of a file, and tells of a panic of the reader, as it meets some spoiled files, as of an
+/// error. A program that was built to end at a panic ends at it.
+async fn guarded<T>(
+    file: &LakeFile,
+    group: Option<usize>,
+    reading: impl Future<Output = Result<T, LakeError>>,
+) -> Result<T, LakeError> {
+    let read = AssertUnwindSafe(reading).catch_unwind().await;
+    let told = |panic| LakeError::file(file, group, format!("cannot be read: {}", gave_up(panic)));
+    read.unwrap_or_else(|panic| Err(told(panic)))
+}
+
+/// What a panic said.
+pub(super) fn gave_up(panic: Box<dyn Any + Send>) -> String {
+    let why = panic.downcast::<String>().map(|why| *why);
+    let why = why.or_else(|panic| panic.downcast::<&str>().map(|why| (*why).to_owned()));
+    format!("the reader gave up: {}", why.unwrap_or_default())
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
 
+use super::source::LakeFile;
+
 /// Why there is no feature table.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
@@ -116,6 +118,11 @@ impl LakeError {
     /// For `map_err` on a query.
     pub(super) fn query(doing: &'static str) -> impl Fn(DataFusionError) -> Self {
         move |source| Self::Query { doing, source: Box::new(source) }
+    }
+
+    /// Of a file of the lake.
+    pub(super) fn file(file: &LakeFile, row_group: Option<usize>, reason: String) -> Self {
+        Self::File { file: file.name.clone(), row_group, reason }
     }
 
     /// For `map_err` on a file of the output folder.

@@ -1,6 +1,7 @@
 //! The whole way from a lake to its tables, a step after the other; what a killed run finished is not done
 //! again.
 
+use core::panic::AssertUnwindSafe;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -10,14 +11,14 @@ use arrow_array::{Array, RecordBatch, StringArray};
 use datafusion::common::cast::{as_int64_array, as_string_array};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use indicatif::ProgressBar;
 use sunkeep_models::digest::sha256_hex;
 use sunkeep_models::lake::{CORRECTIONS, SITES, TELEMETRY, WEATHER, table};
 use sunkeep_models::load_features::feature_hash;
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
-use super::check::{FileFacts, broken_row_group, check_files};
+use super::check::{FileFacts, broken_row_group, check_files, gave_up};
 use super::error::LakeError;
 use super::features::{self, FEATURES_FILE, features_schema, slot_folder, stride};
 use super::parquet_file::{TableWriter, merge};
@@ -106,7 +107,11 @@ pub async fn make_features(
         }
     }
     let job = Job { request, place, context, bounds, progress };
-    let report = match job.run(&inputs).await {
+    // Some spoiled files make the reader panic.
+    let ran = AssertUnwindSafe(job.run(&inputs)).catch_unwind().await.unwrap_or_else(|panic| {
+        Err(LakeError::query("read the lake")(DataFusionError::Execution(gave_up(panic))))
+    });
+    let report = match ran {
         // An engine does not say where it stumbled.
         Err(error @ LakeError::Query { .. }) => Err(locate(&lake, &inputs, error).await),
         other => other,
