@@ -274,16 +274,15 @@ fn telemetry_columns(hubs: &[Hub], rows: &[Row]) -> Vec<ArrayRef> {
     let watts = |of: &dyn Fn(&Row) -> Option<f32>| -> ArrayRef {
         // As a journal keeps them: to 0.1 W.
         let tenths = |watts: f32| (watts * 10.0).round() / 10.0;
-        Arc::new(Float32Array::from_iter(
-            rows.iter().map(|row| of(row).map(|watts| tenths(watts * row.scale))),
-        ))
+        let watts = rows.iter().map(|row| of(row).map(|watts| tenths(watts * row.scale)));
+        Arc::new(watts.collect::<Float32Array>())
     };
     let flag = |of: &dyn Fn(&Row) -> Option<bool>| -> ArrayRef {
-        Arc::new(BooleanArray::from_iter(rows.iter().map(of)))
+        Arc::new(rows.iter().map(of).collect::<BooleanArray>())
     };
-    let wall = TimestampMillisecondArray::from_iter(rows.iter().map(|row| row.wall)).with_timezone("UTC");
-    let source = StringArray::from_iter(rows.iter().map(|row| row.wall.map(|_| "system")));
-    let uncertainty = Int64Array::from_iter(rows.iter().map(|row| row.wall.map(|_| 1000)));
+    let wall = rows.iter().map(|row| row.wall).collect::<TimestampMillisecondArray>().with_timezone("UTC");
+    let source: StringArray = rows.iter().map(|row| row.wall.map(|_| "system")).collect();
+    let uncertainty: Int64Array = rows.iter().map(|row| row.wall.map(|_| 1000)).collect();
     let mut columns = vec![
         text(&|row| hub(row).site()),
         text(&|row| hub(row).name()),

@@ -244,7 +244,7 @@ fn a_file_with_any_byte_spoilt_is_read_or_refused_and_nothing_panics() {
     let spoilt = Spoilt::new();
     let bytes = fs::read(&spoilt.file).unwrap();
     let mut refused = 0;
-    for round in 0..60_u64 {
+    for round in 0..24_u64 {
         let mut broken = bytes.clone();
         for flip in 0..1 + round % 4 {
             let draw = noise(round * 7 + flip);
@@ -257,7 +257,7 @@ fn a_file_with_any_byte_spoilt_is_read_or_refused_and_nothing_panics() {
             refused += 1;
         }
     }
-    assert!(refused > 5, "{refused} of 60 were refused, so nothing was tried");
+    assert!(refused > 2, "{refused} of 24 were refused, so nothing was tried");
 }
 
 #[test]
