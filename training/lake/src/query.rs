@@ -99,11 +99,12 @@ pub(super) fn slots(sites: Sites<'_>, present: Present) -> String {
         sums.join(",\n      ")
     );
     if present.weather {
-        query.push_str(&weather());
+        query.push_str(&weather(sites));
         let _ = write!(
             query,
-            " SELECT s.*, {} FROM sums s LEFT JOIN places p ON s.site = p.site
-              LEFT JOIN hours w ON p.place = w.place AND s.slot / 2 = w.hour_number",
+            ", located AS (SELECT s.*, p.place FROM places p RIGHT JOIN sums s ON s.site = p.site)
+             SELECT s.*, {} FROM hours w RIGHT JOIN located s
+               ON s.place = w.place AND s.slot / 2 = w.hour_number",
             WEATHER_COLUMNS.map(|name| format!("w.{name}")).join(", ")
         );
     } else {
@@ -212,18 +213,20 @@ fn anchors(sites: Sites<'_>, present: Present) -> String {
 }
 
 /// `, placed AS (…)`: each record with the slot in which its interval begins, the part of it that lies there
-/// and the part in the slot after.
+/// and the part in the slot after. What a join has on its left side it holds in memory, and does not spill: it
+/// is the boots, never the records.
 fn placed() -> String {
     let (from, until) = (PLAUSIBLE_WALL_MS.start, PLAUSIBLE_WALL_MS.end);
     let on = |other: &str| {
         BOOT.split(", ").map(|key| format!("r.{key} = {other}.{key}")).collect::<Vec<_>>().join(" AND ")
     };
     format!(
-        ", timed AS (
-           SELECT r.*, COALESCE(c.boot_ms, a.boot_ms) AS anchor,
+        ", told AS (SELECT r.*, c.boot_ms AS told_ms FROM corrected c RIGHT JOIN records r ON {}),
+         timed AS (
+           SELECT r.*, COALESCE(r.told_ms, a.boot_ms) AS anchor,
              r.variants = 1 AND r.span_ms >= 1 AND r.span_ms <= {LONGEST_SPAN_MS}
                AND r.uptime_ms >= 0 AND r.uptime_ms <= {LONGEST_UPTIME_MS} AS usable
-           FROM records r LEFT JOIN corrected c ON {} LEFT JOIN anchors a ON {}),
+           FROM anchors a RIGHT JOIN told r ON {}),
          ended AS (
            SELECT *, CASE WHEN usable THEN span_ms ELSE 1 END AS span,
              CASE WHEN own - anchor >= -{JUMP_MS} AND own - anchor <= {JUMP_MS} THEN own ELSE anchor END
@@ -244,18 +247,21 @@ fn placed() -> String {
     )
 }
 
-/// `, places AS (…), hours AS (…)`: the place of each site, and the weather of each place by hour.
-fn weather() -> String {
+/// `, places AS (…), hours AS (…)`: the place of each site, and the weather of these places by hour.
+fn weather(sites: Sites<'_>) -> String {
     format!(
-        ", places AS (SELECT site, MIN(place) AS place FROM sites WHERE place IS NOT NULL GROUP BY site),
+        ", places AS (
+           SELECT site, MIN(place) AS place FROM sites WHERE place IS NOT NULL AND {} GROUP BY site),
          hours AS (
            SELECT place, hour_number,
              SUM(temperature) AS temperature_sum, COUNT(temperature) AS temperature_count,
              SUM(irradiance) AS irradiance_sum, COUNT(irradiance) AS irradiance_count,
              SUM(cloud) AS cloud_sum, COUNT(cloud) AS cloud_count
            FROM (SELECT place, CAST(start AS BIGINT) / 3600000 AS hour_number, {} AS temperature,
-                   {} AS irradiance, {} AS cloud FROM weather)
+                   {} AS irradiance, {} AS cloud
+                 FROM weather WHERE place IN (SELECT place FROM places))
            GROUP BY place, hour_number)",
+        sites.condition(),
         within("temperature_c", -90, 90),
         within("irradiance_w_m2", 0, 2000),
         within("cloud_share", 0, 1),

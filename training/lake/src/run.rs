@@ -113,7 +113,7 @@ pub async fn make_features(
     });
     let report = match ran {
         // An engine does not say where it stumbled.
-        Err(error @ LakeError::Query { .. }) => Err(locate(&lake, &inputs, error).await),
+        Err(error @ LakeError::Query { .. }) => Err(locate(&lake, &inputs, request.memory, error).await),
         other => other,
     }?;
     Workplace::remove(&request.out)?;
@@ -212,11 +212,15 @@ fn finished(request: &Request, fingerprint: &str) -> Result<Option<FeaturesToml>
 }
 
 /// What a query stumbled over: the first row group that cannot be read, or else what the engine said.
-async fn locate(lake: &Lake, inputs: &Inputs, error: LakeError) -> LakeError {
+async fn locate(lake: &Lake, inputs: &Inputs, memory: u64, error: LakeError) -> LakeError {
     if let LakeError::Query { source, .. } = &error
         && matches!(source.find_root(), DataFusionError::ResourcesExhausted(_))
     {
-        return error;
+        return LakeError::Bound {
+            what: "--memory-limit",
+            found: format!("{memory} bytes"),
+            expected: format!("more, or fewer --sites-per-pass ({error})"),
+        };
     }
     for (table, files) in TABLES.into_iter().zip(&inputs.files) {
         if let Some(broken) = broken_row_group(lake, table, files).await {

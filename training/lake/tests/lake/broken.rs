@@ -246,7 +246,7 @@ fn a_file_with_any_byte_spoilt_is_read_or_refused_and_nothing_panics() {
     let mut refused = 0;
     for round in 0..24_u64 {
         let mut broken = bytes.clone();
-        for flip in 0..1 + round % 4 {
+        for flip in 0..=round % 4 {
             let draw = noise(round * 7 + flip);
             broken[(draw * bytes.len() as f64) as usize] ^= 1 << (round % 8);
         }
