@@ -31,7 +31,7 @@ pub const MOST_LISTED_SITES: usize = 1000;
 const GOLDEN_ROWS: usize = 8;
 /// How far tract may lie from the fitted weights, over one plus the size of the answer: the rounding of
 /// 32-bit floats summed over a row.
-pub const AGREEMENT: f64 = 2e-5;
+pub const AGREEMENT: f64 = 1e-5;
 
 /// The ONNX file and its contract.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,5 @@
-//! The fitted weights, tract and onnxruntime answer alike.
+//! The fitted weights, tract and onnxruntime answer alike: on made-up homes, and on every row by which measured ones
+//! are scored, where they are at hand.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod common;
@@ -11,9 +12,10 @@ use sunkeep_models::factory::{LOAD_ONNX, load_model};
 use sunkeep_models::load_features::{WIDTH, load_rows};
 use sunkeep_models::onnx::OnnxForecaster;
 use sunkeep_models::time::{HORIZON, Slot, Zone};
-use sunkeep_training::backtest::{Set, history_before};
-use sunkeep_training::bundle::{Bundle, BundleError, ONNX_FILE};
+use sunkeep_training::backtest::{Set, first_scored, history_before, midnight, parts};
+use sunkeep_training::bundle::{AGREEMENT, Bundle, BundleError, ONNX_FILE};
 use sunkeep_training::load_fit::{LoadWeights, fit_load};
+use sunkeep_training::series::Series;
 use sunkeep_training::series_file::read_series;
 use sunkeep_training::table::{SlotRows, rows_before, tables};
 
@@ -91,8 +93,68 @@ fn onnxruntime_answers_as_tract_on_the_factory_model() {
     agree_with_onnxruntime(&file, &load_model().unwrap(), &batches);
 }
 
+#[test]
+fn linfa_tract_and_onnxruntime_answer_alike_on_every_scored_row_of_measured_homes() {
+    let data = repository().join("../shared/data/load");
+    if !data.is_dir() {
+        println!("skipped: no ../shared/data");
+        return;
+    }
+    let files = [
+        ("el_espino", "America/La_Paz"),
+        ("emhass_home", "Europe/Paris"),
+        ("citylearn_homes", "America/Los_Angeles"),
+    ];
+    let sets = files.map(|(name, zone)| {
+        let series = read_series(&data.join(name).with_extension("parquet")).unwrap().series;
+        Set { name: name.into(), zone: Zone::named(zone).unwrap(), series }
+    });
+    let single = |set: &Set, series: &Series| Set { series: vec![series.clone()], ..set.clone() };
+    let sites: Vec<Set> =
+        sets.iter().flat_map(|set| set.series.iter().map(|series| single(set, series))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let mut scored = 0;
+    for part in parts(&sets, &ProgressBar::hidden()).unwrap() {
+        let weights = fit_load(&part.others, &ProgressBar::hidden()).unwrap();
+        let bundle = Bundle::of(&weights, &part.others, &[], Vec::new()).unwrap();
+        bundle.write(folder.path()).unwrap();
+        let tract = bundle.load().unwrap();
+        let batches: Vec<Vec<f32>> = part.sites.iter().flat_map(|site| scored_rows(&sites[*site])).collect();
+        let batches: Vec<&[f32]> = batches.iter().map(Vec::as_slice).collect();
+        scored += part.sites.len();
+        let mut largest: f64 = 0.0;
+        for batch in &batches {
+            for (row, found) in batch.chunks_exact(WIDTH).zip(tract.answer(batch).unwrap()) {
+                for (expected, found) in weights.answer(row).into_iter().zip(found) {
+                    let apart = (f64::from(found) - expected).abs() / (1.0 + expected.abs());
+                    assert!(apart <= AGREEMENT, "{expected} fitted, {found} of tract: {row:?}");
+                    largest = largest.max(apart);
+                }
+            }
+        }
+        println!(
+            "{} sites, {} rows: linfa and tract {largest:.1e}",
+            part.sites.len(),
+            HORIZON * batches.len()
+        );
+        agree_with_onnxruntime(&folder.path().join(ONNX_FILE), &tract, &batches);
+    }
+    assert_eq!(scored, sites.iter().len(), "every site is scored by one model");
+}
+
+/// The inputs of a site's forecasts, one from each midnight of its scored days.
+fn scored_rows(site: &Set) -> Vec<Vec<f32>> {
+    let series = site.series[0].slots();
+    let first = site.zone.local(first_scored(std::slice::from_ref(site)).unwrap().start()).day;
+    let last = site.zone.local(series.first.plus(series.values.len() as i64).start()).day;
+    (first..last)
+        .map(|day| Slot::of(midnight(&site.zone, day)))
+        .filter_map(|issued| Some(load_rows(&history_before(&series, issued), issued, &site.zone)?.values))
+        .collect()
+}
+
 fn agree_with_onnxruntime(model: &Path, tract: &OnnxForecaster, batches: &[&[f32]]) {
-    assert!(batches.len() >= 100, "{} batches", batches.len());
+    assert!(batches.len() >= 50, "{} batches", batches.len());
     let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let answers: Vec<f32> = batches.iter().flat_map(|batch| tract.answer(batch).unwrap()).flatten().collect();
     let (rows_file, answers_file) = (model.with_extension("rows"), model.with_extension("answers"));
@@ -106,6 +168,7 @@ fn agree_with_onnxruntime(model: &Path, tract: &OnnxForecaster, batches: &[&[f32
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    println!("onnxruntime and tract: {}", said.trim());
     assert!(said.contains(&format!("\"batches\": {}", batches.len())), "{said}");
 }
 
