@@ -94,7 +94,7 @@ fn faults_come_in_their_shares_and_corrections_tell_the_boots_without_a_clock() 
     write(&spec(faults), folder.path(), |_| {}).unwrap();
     let records = records(folder.path());
     let missing = 3 * 12 * 48 - records.len();
-    assert!(missing > 0 && missing % 48 == 0, "{missing} records are missing, expected whole days");
+    assert!(missing > 0 && missing.is_multiple_of(48), "{missing} records are missing, expected whole days");
     let repeated = records.values().filter(|seen| seen.3 == 2).count();
     assert!((records.len() / 20..records.len() / 5).contains(&repeated), "{repeated} came twice");
     let leapt = records.values().filter(|seen| seen.1.is_some_and(|wall| wall >= seen.2 + HOUR_MS)).count();
