@@ -188,15 +188,15 @@ fn anchors(sites: Sites<'_>, present: Present) -> String {
     let (from, until) = (PLAUSIBLE_WALL_MS.start, PLAUSIBLE_WALL_MS.end);
     let corrections = if present.corrections {
         format!(
-            "SELECT {BOOT}, boot_ms, ROW_NUMBER() OVER (
-                 PARTITION BY {BOOT} ORDER BY uncertainty_ms, boot_ms) AS place
+            "SELECT {BOOT}, FIRST_VALUE(boot_ms ORDER BY uncertainty_ms, boot_ms) AS boot_ms
              FROM (SELECT {BOOT}, uncertainty_ms, CAST(boot_wall AS BIGINT) AS boot_ms
                    FROM corrections WHERE {})
-             WHERE boot_ms >= {from} AND boot_ms < {until} AND uncertainty_ms <= {VAGUE_MS}",
+             WHERE boot_ms >= {from} AND boot_ms < {until} AND uncertainty_ms <= {VAGUE_MS}
+             GROUP BY {BOOT}",
             sites.condition()
         )
     } else {
-        format!("SELECT {BOOT}, own AS boot_ms, 1 AS place FROM raw WHERE false")
+        format!("SELECT {BOOT}, own AS boot_ms FROM raw WHERE false")
     };
     format!(
         ", stamps AS (
@@ -204,11 +204,9 @@ fn anchors(sites: Sites<'_>, present: Present) -> String {
            FROM (SELECT DISTINCT {IDENTITY}, own / {JUMP_MS} AS bin, own FROM raw WHERE own IS NOT NULL)
            GROUP BY {BOOT}, bin),
          anchors AS (
-           SELECT {BOOT}, boot_ms FROM (
-             SELECT {BOOT}, boot_ms, ROW_NUMBER() OVER (
-               PARTITION BY {BOOT} ORDER BY stamped DESC, bin) AS place FROM stamps)
-           WHERE place = 1),
-         corrected AS (SELECT {BOOT}, boot_ms FROM ({corrections}) WHERE place = 1)"
+           SELECT {BOOT}, FIRST_VALUE(boot_ms ORDER BY stamped DESC, bin) AS boot_ms
+           FROM stamps GROUP BY {BOOT}),
+         corrected AS ({corrections})"
     )
 }
 

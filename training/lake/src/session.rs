@@ -18,8 +18,9 @@ use super::source::{Lake, LakeFile};
 const PARTS: usize = 2;
 /// Least memory that is worked with, bytes.
 pub(super) const LEAST_MEMORY: u64 = 128 << 20;
-/// Rows that move through a query together.
-const BATCH: usize = 8192;
+/// Rows that move through a query together. The pool gives each of some forty operators an equal share, and one
+/// batch of sums must fit into that of the least memory.
+const BATCH: usize = 2048;
 /// Footers that are remembered between queries, bytes.
 const FOOTERS: usize = 16 << 20;
 
@@ -84,7 +85,10 @@ pub(super) async fn cluster(lake: &Lake, url: &str) -> Result<SessionContext, La
         url: url.into(),
         reason: error.to_string(),
     };
-    let mut config = SessionConfig::new_with_ballista().with_target_partitions(PARTS).with_batch_size(BATCH);
+    // The adaptive planner plans all that is left anew after every task: with sums this wide that takes the
+    // scheduler minutes of a processor. The joins already say which side is small.
+    let config = SessionConfig::new_with_ballista().with_ballista_adaptive_query_planner(false);
+    let mut config = config.with_target_partitions(PARTS).with_batch_size(BATCH);
     config.options_mut().execution.collect_statistics = false;
     let state = SessionStateBuilder::new().with_config(config).with_default_features().build();
     let context = SessionContext::remote_with_state(url, state).await.map_err(refused)?;

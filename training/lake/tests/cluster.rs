@@ -56,7 +56,9 @@ fn node() {
     let Ok(what) = std::env::var(NODE) else { return };
     let words: Vec<&str> = what.split(' ').collect();
     let number = |place: usize| words[place].parse::<u16>().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // Plans are walked by recursion, whose frames are large where nothing is optimised.
+    let runtime = runtime.worker_threads(2).thread_stack_size(16 << 20).enable_all().build().unwrap();
     match words[0] {
         "scheduler" => {
             let config = SchedulerConfig {
