@@ -32,7 +32,7 @@ use super::slots::{Slots, slots_schema};
 use super::source::{Lake, LakeFile};
 
 /// Memory that a record takes while it is sorted, grouped and joined, bytes: measured, with room.
-const ROW_BYTES: u64 = 256;
+const ROW_BYTES: u64 = 512;
 /// Sites a lake may have.
 const MOST_SITES: usize = 1_000_000;
 /// Rows of a row group of the tables.
