@@ -21,7 +21,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Journal, JournalOptions, LoadPoint, MinutePoint, SlotPoint, TimeRange, replay};
 use sunkeep_core::image::{ProcessImage, Reading};
-use sunkeep_core::planner::{PLAN_SLOTS, Plan, PlannedSlot};
+use sunkeep_core::planner::{ChoiceCosts, PLAN_SLOTS, Plan, PlannedSlot};
 use sunkeep_core::settings::{Load, Protection, Reserve, Settings, Tier};
 use sunkeep_core::{State, step};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Volts};
@@ -74,7 +74,7 @@ fn measure(folder: &Path, page_size: u32, span: u32, max_bytes: u64) -> Result<(
         if second % 1800 == 1799 {
             let slot = Slot::of(START + second as i64);
             let (tiers, total) = ([Some(50.25), Some(31.5), Some(80.0), None], Some(161.75));
-            recorder.slot(SlotPoint { slot, tiers, total, sun: Some(120.5) });
+            recorder.slot(SlotPoint { slot, tiers, total, sun: Some(120.5), shared: None });
         }
         if recorder.record(&home.state, &home.image, &decision).is_some() {
             blocks += 1;
@@ -202,7 +202,9 @@ impl Home {
         });
         let slots = slots.collect();
         let (settings, now) = (self.settings.digest(), self.image.now);
-        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), settings, slots }
+        let costs =
+            ChoiceCosts { by_tiers_served: std::array::from_fn(|_| self.random.random_range(0.0..50.0)) };
+        Plan { issued: Slot::of(unix), made: now, into_slot: Seconds(60.0), settings, costs, slots }
     }
 
     fn minute(&self, stamp: sunkeep::journal::Stamp) -> MinutePoint {

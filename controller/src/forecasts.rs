@@ -236,13 +236,24 @@ impl Forecasters {
             Ok::<_, ForecastError>((forecast, by))
         };
         let [critical, important, convenience, total] = &self.loads;
+        let mut tier = |tier: Tier, forecaster: &AdaptiveForecaster| match load(Demand::Of(tier), forecaster)
+        {
+            Ok((forecast, _)) => Ok(forecast),
+            Err(error) => match usual(&job.history.tiers[tier.place()], job.issued) {
+                Some(usual) => Ok(usual),
+                // Nobody plans for lights of which nothing is known; another tier that was never on is tried.
+                None if tier == Tier::Critical => Err(error),
+                None => Ok(nothing(job.issued)),
+            },
+        };
         let demand = [
-            load(Demand::Of(Tier::Critical), critical)?.0,
-            load(Demand::Of(Tier::Important), important)?.0,
-            load(Demand::Of(Tier::Convenience), convenience)?.0,
+            tier(Tier::Critical, critical)?,
+            tier(Tier::Important, important)?,
+            tier(Tier::Convenience, convenience)?,
         ];
         let skill = total.skill();
-        let (total, by) = load(Demand::Total, total)?;
+        let (total, by) = load(Demand::Total, total)
+            .unwrap_or_else(|_| (together(&demand, job.issued), "sum of the tiers"));
         let sun = self.sunlight(&job.history.sun, job.issued)?;
         let input = PlanInput {
             issued: job.issued,
@@ -311,6 +322,34 @@ fn read<State: DeserializeOwned, Unsound: Display>(
 /// Whether a home has no load in this tier.
 fn idle(settings: &Settings, tier: Tier) -> bool {
     !settings.loads.iter().any(|load| load.tier.place().min(2) == tier.place())
+}
+
+/// A demand of which little was measured lately, as that of a tier that is shed for days: the mean of what was, as
+/// uncertain as half and twice; `None` where nothing was.
+fn usual(history: &SlotHistory, issued: Slot) -> Option<Forecast> {
+    let measured = || history.iter().filter_map(|(_, watts)| watts);
+    let mean = measured().sum::<f32>() / measured().count() as f32;
+    let flat = |watts: f32| vec![watts; HORIZON];
+    mean.is_finite().then(|| Forecast {
+        issued,
+        p10: flat(mean / 2.0),
+        p50: flat(mean),
+        p90: flat(mean * 2.0),
+    })
+}
+
+/// The demand of all tiers, as though all were high at the same time: the widest that can be.
+fn together(demand: &[Forecast; 3], issued: Slot) -> Forecast {
+    let sum = |of: fn(&Forecast) -> &Vec<f32>| {
+        let at = |slot: usize| demand.iter().filter_map(|forecast| of(forecast).get(slot)).sum();
+        (0..HORIZON).map(at).collect()
+    };
+    Forecast {
+        issued,
+        p10: sum(|forecast| &forecast.p10),
+        p50: sum(|forecast| &forecast.p50),
+        p90: sum(|forecast| &forecast.p90),
+    }
 }
 
 fn nothing(issued: Slot) -> Forecast {

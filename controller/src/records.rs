@@ -129,6 +129,7 @@ impl Records {
             tiers: [critical, important, convenience, None],
             total: ended.total,
             sun: ended.sun,
+            shared: ended.shared,
         });
     }
 
@@ -197,6 +198,9 @@ fn history(recovered: &Recovered) -> History {
         }
         history.total.record(point.slot, point.total);
         history.sun.record(point.slot, point.sun);
+        if let Some(shared) = point.shared {
+            history.shared.push(shared);
+        }
     }
     history
 }
@@ -268,5 +272,40 @@ impl Minute {
         };
         *self = Self { began: Some(image.now), ..Self::default() };
         Some(point)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::StoreId;
+    use sunkeep_core::disaggregate::SharedSlot;
+
+    /// What one meter counted is evidence of the tiers, and all that was learnt from it is in it.
+    #[test]
+    fn a_restart_remembers_what_one_meter_counted() {
+        let shared =
+            |slot: i64| SharedSlot { slot: Slot(slot), on: 0b111, watts: 90.0, metered: [Some(0.0); 3] };
+        let point = |slot: i64| SlotPoint {
+            slot: Slot(slot),
+            tiers: [Some(30.0), Some(30.0), Some(30.0), None],
+            total: Some(90.0),
+            sun: None,
+            shared: (slot % 2 == 0).then(|| shared(slot)),
+        };
+        let recovered = Recovered {
+            store: StoreId([0; 16]),
+            boot: 2,
+            last: None,
+            slots: (100..110).map(point).collect(),
+            minutes: Vec::new(),
+            counters: BTreeMap::new(),
+            learnt: BTreeMap::new(),
+            unreadable: 0,
+            set_aside: None,
+        };
+        let history = history(&recovered);
+        assert!(history.shared.iter().copied().eq((50..55).map(|half| shared(2 * half))));
+        assert_eq!(history.tiers[1].get(Slot(109)), Some(30.0));
     }
 }

@@ -151,7 +151,13 @@ mod tests {
         let of = Demand::Of(Tier::Important);
         for slot in 0..100 {
             let tiers = [Some(1e6), (slot % 2 == 0).then_some(110.0), Some(1e6)];
-            summary.measured(&EndedSlot { slot: Slot(slot), tiers, total: Some(1e6), sun: None });
+            summary.measured(&EndedSlot {
+                slot: Slot(slot),
+                tiers,
+                total: Some(1e6),
+                sun: None,
+                shared: None,
+            });
             summary.forecast(of, &forecast(slot, if slot < 50 { 100.0 } else { 130.0 }));
         }
         let rounded = |watts: f64| Some((watts * 100.0).round() / 100.0);

@@ -47,11 +47,23 @@ fn sunlight(slot: i64) -> f32 {
 
 /// Ends a slot of the history and has forecasts made for the next.
 fn live(forecasters: &mut Forecasters, history: &mut History, slot: i64, learnt: Option<Learnt>) -> Made {
+    live_with(forecasters, history, slot, learnt, true)
+}
+
+/// As [`live`]; the important tier may have been shed.
+fn live_with(
+    forecasters: &mut Forecasters,
+    history: &mut History,
+    slot: i64,
+    learnt: Option<Learnt>,
+    served: bool,
+) -> Made {
     let ended = START.plus(slot);
     for (tier, tier_history) in history.tiers.iter_mut().enumerate() {
-        tier_history.record(ended, Some(demand(slot, tier)));
+        tier_history.record(ended, Some(demand(slot, tier)).filter(|_| served || tier != 1));
     }
-    history.total.record(ended, Some((0..3).map(|tier| demand(slot, tier)).sum()));
+    let total = (0..3).map(|tier| demand(slot, tier)).sum();
+    history.total.record(ended, Some(total).filter(|_| served));
     history.sun.record(ended, Some(sunlight(slot)));
     let half = StateOfCharge::clamped(0.5);
     forecasters.make(&Job {
@@ -63,6 +75,38 @@ fn live(forecasters: &mut Forecasters, history: &mut History, slot: i64, learnt:
         history: history.clone(),
         learnt,
     })
+}
+
+#[test]
+fn a_tier_that_is_shed_for_days_leaves_the_others_their_forecasts_and_the_home_its_plan() {
+    let (mut running, mut history) = (forecasters(), History::default());
+    for slot in 0..40 {
+        live(&mut running, &mut history, slot, None);
+    }
+    for slot in 40..40 + 4 * SLOTS_PER_DAY as i64 {
+        let made = live_with(&mut running, &mut history, slot, None, false);
+        let forecasts = made.forecasts.unwrap();
+        assert!(forecasts.load.p50.iter().all(|watts| watts.is_finite()), "slot {slot}");
+        assert!(!forecasts.outlook.plan.slots.is_empty(), "slot {slot}");
+    }
+}
+
+#[test]
+fn without_anything_known_of_the_critical_tier_there_is_no_plan() {
+    let half = StateOfCharge::clamped(0.5);
+    let mut history = History::default();
+    history.tiers[1].record(START, Some(50.0));
+    history.sun.record(START, Some(50.0));
+    let job = Job {
+        issued: START.plus(1),
+        now: Uptime::from_seconds(1800),
+        into_slot: Seconds::ZERO,
+        charge: ChargeBounds { low: half, best: half, high: half },
+        sun_now: None,
+        history,
+        learnt: None,
+    };
+    assert!(forecasters().make(&job).forecasts.is_err());
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn child_that_writes() {
             tiers: [None; 4],
             total: Some(1.0),
             sun: None,
+            shared: None,
         });
         recorder.end_block();
         // Now and then it runs ahead of the disk, so that several blocks share a transaction.

@@ -16,6 +16,7 @@ use sunkeep::journal::{
     Journal, JournalError, JournalHealth, JournalOptions, LEAST_BYTES, LoadPoint, MinutePoint, SlotPoint,
     TimeRange, replay,
 };
+use sunkeep_core::disaggregate::SharedSlot;
 use sunkeep_models::time::Slot;
 
 /// A small file system of its own, gone with the test; `None` where this user may not mount.
@@ -480,6 +481,12 @@ fn slots_counters_minutes_and_what_was_learnt_come_back() {
         tiers: [Some(slot as f32), None, Some(0.5), None],
         total: Some(1.5),
         sun: None,
+        shared: Some(SharedSlot {
+            slot: Slot(slot),
+            on: 0b011,
+            watts: 12.5,
+            metered: [Some(1.5), None, Some(0.0)],
+        }),
     };
     for slot in 0..2000_i64 {
         recorder.slot(point(1_000_000 + slot));

@@ -10,7 +10,7 @@ use journal_home::{Home, PATIENCE, open, seed};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use sunkeep::journal::{Changes, ReplayReport, TimeRange, What, replay};
+use sunkeep::journal::{Changes, ReplayReport, TimeRange, What, known_span, moment, replay};
 use sunkeep_core::{Decision, ProcessImage, State, step};
 use sunkeep_models::time::Uptime;
 
@@ -72,6 +72,33 @@ fn a_day_of_cycles_with_restarts_decides_the_same_again() {
         .map(|row| (row.at, row.on, row.because))
         .collect();
     assert_eq!(told, expected);
+}
+
+#[test]
+fn every_moment_is_found_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut home = Home::new(seed());
+    let (journal, mut recorder, _) = open(&path);
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..4000 {
+        let (_, decision) = home.cycle(&mut recorder, 1000);
+        if let Some(wall) = home.image.wall {
+            seen.insert(wall.unix, (home.image.clone(), decision));
+        }
+    }
+    drop(recorder);
+    assert!(journal.close(PATIENCE), "everything is written");
+    assert!(seen.len() > 1000, "{} moments of known time", seen.len());
+    for (unix, (image, decision)) in seen.iter().step_by(97) {
+        let found = moment(&path, *unix).unwrap().expect("is there");
+        assert_eq!((&found.image, &found.decision, &found.settings), (image, decision, &home.settings));
+    }
+    let (first, last) = known_span(&path).unwrap().expect("some time is known");
+    assert!(first <= last && seen.contains_key(&last));
+    assert_eq!(moment(&path, seen.keys().next().unwrap() - 1).unwrap(), None);
+    assert_eq!(moment(&path, last + 301).unwrap(), None);
+    assert!(moment(&path, last + 300).unwrap().is_some(), "the last cycle before it");
 }
 
 /// As a hostile card could hold it: every check fits, but the block before speaks of fewer loads than its

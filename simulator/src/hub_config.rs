@@ -174,7 +174,7 @@ fn load(load: &Load, plant: &Plant) -> Value {
     if load.name.contains("fridge") {
         table["min_off_s"] = json!(300.0);
     }
-    if matches!(plant, Plant::Recorded(_)) {
+    if matches!(plant, Plant::Recorded(home) if !home.has_one_meter()) {
         // One load a tier, and each tier has a phase of the meter.
         table["power"] = json!(format!("tier_meter/power.l{}", load.tier.index() + 1));
     }
@@ -231,5 +231,30 @@ mod tests {
         assert_eq!(file["battery"]["worst_charge_w"].as_float(), Some(1024.0));
         assert_eq!(file["panels"]["peak_w"].as_float(), Some(1234.0));
         assert_eq!(file["load"][1]["power"].as_str(), Some("tier_meter/power.l2"));
+        assert_eq!(file["load"][1]["nominal_w"].as_float(), Some(200.0));
+    }
+
+    /// Of the tiers nothing is told that only a meter for each of them could have told.
+    #[tokio::test]
+    async fn a_recorded_home_with_one_meter_knows_the_total_alone() {
+        let written_with = async |demand: [f64; 3]| {
+            let rows = vec![Row { pv: 1234.0, demand }; 2];
+            let series = Series {
+                name: "a".into(),
+                battery_wh: 4800.0,
+                start_unix: 1_480_550_400,
+                row_seconds: 3600,
+                rows,
+            };
+            let home = RecordedHome::new(series, "UTC", None).unwrap().with_one_meter();
+            written(Plant::Recorded(Box::new(home))).await
+        };
+        let file = written_with([100.0, 200.0, 300.0]).await;
+        assert_eq!(file["total"]["power"].as_str(), Some("charger/load.power"));
+        for load in file["load"].as_array().unwrap() {
+            assert!(load.get("power").is_none());
+            assert_eq!(load["nominal_w"].as_float(), Some(67.0));
+        }
+        assert_eq!(file["load"], written_with([300.0, 100.0, 200.0]).await["load"]);
     }
 }

@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use sunkeep_simulator::plant::{RecordedHome, Row, Series};
-use sunkeep_simulator::power::{Options, Planner, play};
+use sunkeep_simulator::power::{Options, Planner, Played, play};
 
 const ZONE: &str = "UTC";
 
@@ -134,16 +134,31 @@ fn the_plant_finds_the_references_own_figures() {
     assert_eq!(compared, 9);
 }
 
+fn run(series: &Series, days: u32, one_meter: bool) -> Played {
+    let options =
+        Options { planner: Planner::Past, hold: true, start_unix: None, days: Some(days), one_meter };
+    play(series.clone(), ZONE, options).expect("a run")
+}
+
 fn switches(series: &Series, days: u32) -> Vec<[bool; 3]> {
-    let options = Options { planner: Planner::Past, hold: true, start_unix: None, days: Some(days) };
-    play(series.clone(), ZONE, options).expect("a run").switches
+    run(series, days, false).switches
 }
 
 /// The future replaced by noise, and so what a tier would have drawn while it was off: the choices up to
 /// then do not change, those after do.
 #[test]
 fn nothing_of_the_future_is_known() {
+    future_of(false);
+}
+
+#[test]
+fn nothing_of_the_future_is_known_with_one_meter() {
+    future_of(true);
+}
+
+fn future_of(one_meter: bool) {
     let series = made_up(7, 12, 3600);
+    let switches = |series: &Series, days: u32| run(series, days, one_meter).switches;
     let before = switches(&series, 12);
     // Mornings and noons, where the sun to come would tell most.
     for step in (1..11).map(|day| day * 24 + 7 + day % 5) {
@@ -177,6 +192,61 @@ fn what_a_tier_that_is_off_would_draw_is_not_known() {
     assert_eq!(switches(&other, 12), before);
 }
 
+/// With one meter for everything, watts that change from one tier that is on to another, and whatever a tier
+/// that is off would draw, are not to be seen: nothing changes. With a meter for each tier much does.
+#[test]
+fn of_one_meter_nothing_but_the_total_is_known() {
+    let mut series = made_up(10, 20, 3600);
+    for row in &mut series.rows {
+        row.demand = row.demand.map(f64::round);
+    }
+    let before = run(&series, 20, true).switches;
+    let mut other = series.clone();
+    let (mut moved, mut hidden) = (0, 0);
+    for (row, on) in other.rows.iter_mut().zip(&before) {
+        let shown: f64 = row.demand.iter().zip(on).map(|(watts, on)| if *on { *watts } else { 0.0 }).sum();
+        let on: Vec<usize> = (0..3).filter(|tier| on[*tier]).collect();
+        for tier in 0..3 {
+            if !on.contains(&tier) {
+                row.demand[tier] = 500.0 - row.demand[tier];
+                hidden += 1;
+            }
+        }
+        if on.len() > 1 {
+            // Nearly all of it goes to another tier.
+            let part = (shown / 8.0).floor();
+            for &tier in &on {
+                row.demand[tier] = part;
+            }
+            row.demand[on[moved % on.len()]] = shown - part * (on.len() - 1) as f64;
+            moved += 1;
+        }
+    }
+    assert!(moved > 100 && hidden > 100, "{moved} rows shared otherwise, {hidden} demands nobody saw");
+    assert_eq!(run(&other, 20, true).switches, before);
+    assert_ne!(switches(&other, 20), switches(&series, 20), "with meters it makes a difference");
+}
+
+/// The whole way on a made-up home: from the total alone the tiers' demand becomes known well enough to plan by.
+#[test]
+fn a_home_with_one_meter_is_served_about_as_well_as_one_with_a_meter_for_each_tier() {
+    let mut series = made_up(11, 40, 3600);
+    for (place, row) in series.rows.iter_mut().enumerate() {
+        let evening = (17..23).contains(&(place % 24));
+        row.demand[0] = if evening { 60.0 } else { 30.0 };
+        row.demand[1] = row.demand[1] / 3.0 + if evening { 80.0 } else { 10.0 };
+    }
+    let (metered, one) = (run(&series, 40, false).score, run(&series, 40, true).score);
+    println!("{metered:?}\n{one:?}");
+    assert!(metered.split_error < 0.01, "{}", metered.split_error);
+    assert!(one.split_error > 0.01 && one.split_error < 0.4, "{}", one.split_error);
+    assert!(one.cost < 1.2 * metered.cost, "{} against {}", one.cost, metered.cost);
+    let options =
+        Options { planner: Planner::None, hold: true, start_unix: None, days: Some(40), one_meter: true };
+    let reserve = play(series, ZONE, options).expect("a run").score;
+    assert!(one.cost < reserve.cost, "{} against {}", one.cost, reserve.cost);
+}
+
 #[test]
 fn the_command_plays_a_folder_and_writes_what_the_scorer_reads() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -207,12 +277,24 @@ fn the_command_plays_a_folder_and_writes_what_the_scorer_reads() {
     assert_eq!(lines.len(), 2);
     for line in &lines {
         assert!(line["wall_seconds"].as_f64().expect("seconds") > 0.0);
-        assert_eq!(line["settings"], "default");
+        assert_eq!((&line["settings"], &line["one_meter"]), (&Value::from("default"), &Value::from(false)));
         let written =
             std::fs::read_to_string(out.join(format!("{}.csv", line["site"].as_str().expect("a name"))));
         let written = written.expect("the switches");
         assert_eq!(written.lines().next(), Some("critical_on,important_on,convenience_on"));
         assert_eq!(written.lines().count(), 1 + series.rows.len());
+    }
+
+    let one_meter = Command::new(env!("CARGO_BIN_EXE_sunkeep-sim"))
+        .args(["power", "--one-meter", "--zone", ZONE, "--sites"])
+        .arg(folder.path())
+        .output()
+        .expect("the command");
+    assert!(one_meter.status.success(), "{one_meter:?}");
+    for line in String::from_utf8(one_meter.stdout).expect("text").lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(line["one_meter"], true);
+        assert!(line["split_error"].as_f64().expect("a part") > 0.01, "{line}");
     }
 
     let empty = Command::new(env!("CARGO_BIN_EXE_sunkeep-sim"))

@@ -6,6 +6,7 @@ use sunkeep_models::quantity::{Celsius, Seconds, StateOfCharge, Volts, Watts};
 use sunkeep_models::time::Uptime;
 
 use crate::settings::Tier;
+use crate::steps::Draw;
 
 /// The outcome of one cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct LoadDecision {
     pub pinned_until: Option<Uptime>,
     /// Whether the relay is known to do as decided; `None` when its state could not be read.
     pub confirmed: Option<bool>,
+    /// What it draws while on, by the steps that its switching makes in the total; `None` where it has a
+    /// meter of its own, or made no step yet.
+    pub draws: Option<Draw>,
 }
 
 /// A load that was switched.

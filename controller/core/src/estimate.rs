@@ -9,6 +9,7 @@ use crate::decision::Decision;
 use crate::image::ProcessImage;
 use crate::settings::{Settings, Tier};
 use crate::state::State;
+use crate::steps::{self, Draw};
 
 /// Advances the estimate to the time of the image and returns its bounds.
 pub fn advance(settings: &Settings, state: &mut State, image: &ProcessImage) -> ChargeBounds {
@@ -33,18 +34,34 @@ fn sample(settings: &Settings, image: &ProcessImage) -> BatterySample {
     }
 }
 
-/// Power a load is taken to draw: measured where a fresh reading exists, else its nominal power while on.
-pub fn draw(settings: &Settings, image: &ProcessImage, load: usize, on: bool) -> Watts {
+/// Power a load is taken to draw: measured where a fresh reading exists; else, while on, by the steps that it
+/// made in the total, or its nominal power where it made none.
+pub fn draw(
+    settings: &Settings,
+    image: &ProcessImage,
+    load: usize,
+    estimated: Option<Draw>,
+    on: bool,
+) -> Watts {
     let measured = image.loads.get(load).and_then(|readings| readings.power);
     match image.fresh(settings, measured) {
         Some(watts) => Watts(watts),
-        None if on => settings.loads[load].nominal,
+        None if on => estimated.map_or(settings.loads[load].nominal, |draw| draw.best),
         None => Watts::ZERO,
     }
+}
+
+/// Power a load draws, or would draw if it were on.
+pub fn draw_if_on(settings: &Settings, state: &State, image: &ProcessImage, load: usize) -> Watts {
+    draw(settings, image, load, steps::draw(&settings.loads[load], &state.loads[load]), true)
 }
 
 /// Power that the critical tier draws now.
 pub fn critical_draw(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Watts {
     let critical = settings.loads.iter().enumerate().filter(|(_, load)| load.tier == Tier::Critical);
-    critical.map(|(number, _)| draw(settings, image, number, decision.loads[number].on)).sum()
+    let draws = |number: usize| {
+        let decided = &decision.loads[number];
+        draw(settings, image, number, decided.draws, decided.on)
+    };
+    critical.map(|(number, _)| draws(number)).sum()
 }

@@ -10,8 +10,10 @@ use sunkeep_models::tally::{Evidence, Finished, SlotTally};
 use sunkeep_models::time::{Slot, Uptime};
 
 use crate::decision::Decision;
+use crate::disaggregate::{Shared, SharedSlot, TIERS, TierSet};
 use crate::image::{ProcessImage, Reading};
 use crate::settings::Settings;
+use crate::steps::is_unmetered;
 
 /// State of charge above which panels may be throttled because there is nowhere to put the energy.
 const MAYBE_FULL: f64 = 0.97;
@@ -20,11 +22,14 @@ const MAYBE_FULL: f64 = 0.97;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
     /// Demand of the critical, important and convenience tiers (with background work), W.
-    pub tiers: [SlotHistory; 3],
+    pub tiers: [SlotHistory; TIERS],
     /// Demand of all, W.
     pub total: SlotHistory,
     /// Power the panels could deliver, W.
     pub sun: SlotHistory,
+    /// Slots in which a meter counted for more than one load. What they say of the tiers is in `tiers`, as it
+    /// was known when the last of them ended.
+    pub shared: Shared,
 }
 
 impl History {
@@ -37,15 +42,21 @@ impl History {
                 known.record(slot, mean);
             }
         }
+        for slot in recent.shared.iter() {
+            self.shared.push(*slot);
+        }
     }
 }
 
 /// Collects readings into slots.
 #[derive(Debug, Default)]
 pub struct Tally {
-    tiers: [SlotTally; 3],
+    tiers: [SlotTally; TIERS],
     total: SlotTally,
     sun: SlotTally,
+    /// What the loads without a meter draw together, and of which tiers they were in this slot.
+    rest: SlotTally,
+    rest_of: Option<(Slot, TierSet)>,
     last: Option<Uptime>,
 }
 
@@ -55,11 +66,25 @@ pub struct EndedSlot {
     /// Which.
     pub slot: Slot,
     /// Demand of each of three tiers, W.
-    pub tiers: [Option<f32>; 3],
+    pub tiers: [Option<f32>; TIERS],
     /// Demand of all, W.
     pub total: Option<f32>,
     /// What the sun gave, W.
     pub sun: Option<f32>,
+    /// What a meter for more than one load counted.
+    pub shared: Option<SharedSlot>,
+}
+
+/// What a cycle tells of demand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Demand {
+    /// Demand of each tier, of the loads that are known, W. A tier of which a load is off has a demand nobody
+    /// measured.
+    tiers: [Evidence; TIERS],
+    /// Demand of all, W.
+    total: Evidence,
+    /// What is left of the total for loads without a meter, and of which tiers they are.
+    rest: Option<(Evidence, TierSet)>,
 }
 
 impl Tally {
@@ -75,73 +100,136 @@ impl Tally {
         self.last = Some(image.now);
         let slot = Slot::of(image.wall?.unix);
         let demand = demand(settings, image, decision);
-        let tiers: [Option<Finished>; 3] =
-            std::array::from_fn(|place| self.tiers[place].add(slot, dt, demand[place]));
-        let shed = demand.contains(&Evidence::Masked);
-        let total = if shed { Evidence::Masked } else { sum(&demand) };
-        let total = self.total.add(slot, dt, total);
+        let tiers: [Option<Finished>; TIERS] =
+            std::array::from_fn(|place| self.tiers[place].add(slot, dt, demand.tiers[place]));
+        let shared = self.add_rest(slot, dt, demand.rest);
+        let total = self.total.add(slot, dt, demand.total);
         let sun = self.sun.add(slot, dt, sunshine(settings, image, decision.charge));
         let ended = total?;
-        for (history, finished) in history.tiers.iter_mut().zip(tiers) {
-            record(history, finished);
-        }
-        record(&mut history.total, total);
-        record(&mut history.sun, sun);
         let mean = |finished: Option<Finished>| finished.and_then(|finished| finished.mean);
-        Some(EndedSlot { slot: ended.slot, tiers: tiers.map(mean), total: ended.mean, sun: mean(sun) })
-    }
-}
-
-fn record(history: &mut SlotHistory, finished: Option<Finished>) {
-    if let Some(Finished { slot, mean }) = finished {
-        history.record(slot, mean);
-    }
-}
-
-fn sum(demand: &[Evidence; 3]) -> Evidence {
-    demand.iter().fold(Evidence::Measured(0.0), |sum, tier| match (sum, tier) {
-        (Evidence::Measured(sum), Evidence::Measured(watts)) => Evidence::Measured(sum + watts),
-        _ => Evidence::Missing,
-    })
-}
-
-/// Demand of each tier, W. What a meter of its own does not tell is shared out of the total among the loads
-/// that are on, by their nominal power. A tier of which a load was shed has a demand nobody measured.
-fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> [Evidence; 3] {
-    let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
-    let (mut metered, mut nominal) = (0.0, 0.0);
-    for (number, load) in settings.loads.iter().enumerate() {
-        match fresh(image.loads.get(number).and_then(|readings| readings.power)) {
-            Some(watts) => metered += watts,
-            None if decision.loads[number].on => nominal += load.nominal.0,
-            None => {}
+        let mut tiers = tiers.map(mean);
+        history.total.record(ended.slot, ended.mean);
+        if let Some(sun) = sun {
+            history.sun.record(sun.slot, sun.mean);
         }
+        let shared = shared.map(|(on, watts)| SharedSlot { slot: ended.slot, on, watts, metered: tiers });
+        for (place, history) in history.tiers.iter_mut().enumerate() {
+            if blind(settings, image, place) {
+                tiers[place] = None;
+            }
+            history.record(ended.slot, tiers[place]);
+        }
+        if let Some(shared) = shared {
+            history.shared.push(shared);
+            let profile = history.shared.learn(plates(settings, image));
+            history.shared.share_out(&profile, &mut history.tiers);
+            tiers = history.tiers.each_ref().map(|tier| tier.get(ended.slot));
+        }
+        Some(EndedSlot { slot: ended.slot, tiers, total: ended.mean, sun: mean(sun), shared })
     }
-    let rest = fresh(image.load).map(|total| (total - metered).max(0.0));
-    let share = match rest {
-        Some(rest) if nominal > 0.0 => rest / nominal,
-        _ => 1.0,
-    };
-    let mut tiers = [Evidence::Measured(0.0); 3];
-    for (number, load) in settings.loads.iter().enumerate() {
-        let tier = &mut tiers[load.tier.place().min(2)];
+
+    /// Adds what is left for loads without a meter; hands out that of the slot that ended, where the same
+    /// tiers had it from its beginning to its end.
+    fn add_rest(
+        &mut self,
+        slot: Slot,
+        dt: Seconds,
+        rest: Option<(Evidence, TierSet)>,
+    ) -> Option<(TierSet, f32)> {
+        let (evidence, on) = rest.unwrap_or((Evidence::Missing, 0));
+        let before = self.rest_of;
+        let same = before.is_none_or(|(known, set)| known != slot || set == on);
+        if before.is_none_or(|(known, _)| known != slot) {
+            self.rest_of = Some((slot, on));
+        }
+        let ended = self.rest.add(slot, dt, if same { evidence } else { Evidence::Masked });
+        let (_, on) = before?;
+        Some((on, ended?.mean?)).filter(|(on, _)| *on != 0)
+    }
+}
+
+fn tier_of(settings: &Settings, load: usize) -> usize {
+    settings.loads[load].tier.place().min(TIERS - 1)
+}
+
+/// Whether a total is shared out to a tier.
+fn blind(settings: &Settings, image: &ProcessImage, tier: usize) -> bool {
+    image.load.is_some()
+        && (0..settings.loads.len()).any(|load| tier_of(settings, load) == tier && is_unmetered(image, load))
+}
+
+/// What the loads without a meter take together in each tier, by their plates, W.
+fn plates(settings: &Settings, image: &ProcessImage) -> [f64; TIERS] {
+    let mut plates = [0.0; TIERS];
+    for load in (0..settings.loads.len()).filter(|load| is_unmetered(image, *load)) {
+        plates[tier_of(settings, load)] += settings.loads[load].nominal.0;
+    }
+    plates
+}
+
+/// What a load takes while on, where nothing measures it, W.
+fn takes(settings: &Settings, decision: &Decision, load: usize) -> f64 {
+    decision.loads[load].draws.map_or(settings.loads[load].nominal, |draw| draw.best).0
+}
+
+/// The loads of a tier that share a total.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sharing {
+    some_on: bool,
+    some_off: bool,
+    /// What those that are on take, W.
+    takes: f64,
+}
+
+/// What this cycle tells of demand. Where a total is measured, what it holds beside the loads that are known
+/// is left to be shared out; without one, a load without a meter counts at what it takes.
+fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Demand {
+    let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
+    let mut tiers = [Evidence::Measured(0.0); TIERS];
+    let mut sharing = [Sharing::default(); TIERS];
+    let (mut known, mut shed) = (0.0, false);
+    for (number, decided) in decision.loads.iter().enumerate() {
+        let tier = tier_of(settings, number);
         let readings = image.loads.get(number);
         // Cut off by the hub, by its relay's own doing, or by hardware between.
         let cut =
             fresh(readings.and_then(|readings| readings.supplied)).is_some_and(|supplied| supplied < 0.5);
-        let on = decision.loads[number].on && !cut;
-        let watts = fresh(readings.and_then(|readings| readings.power)).unwrap_or(if on {
-            load.nominal.0 * share
-        } else {
+        let on = decided.on && !cut;
+        shed |= !on;
+        let takes = if on { takes(settings, decision, number) } else { 0.0 };
+        let watts = if image.load.is_some() && is_unmetered(image, number) {
+            let sharing = &mut sharing[tier];
+            *if on { &mut sharing.some_on } else { &mut sharing.some_off } = true;
+            sharing.takes += takes;
             0.0
-        });
-        *tier = match *tier {
+        } else {
+            fresh(readings.and_then(|readings| readings.power)).unwrap_or(takes)
+        };
+        known += watts;
+        tiers[tier] = match tiers[tier] {
             _ if !on => Evidence::Masked,
             Evidence::Measured(sum) => Evidence::Measured(sum + watts),
             other => other,
         };
     }
-    tiers
+    let total = |total: Evidence| if shed { Evidence::Masked } else { total };
+    if !sharing.iter().any(|tier| tier.some_on || tier.some_off) {
+        return Demand { tiers, total: total(Evidence::Measured(known)), rest: None };
+    }
+    let read = |minus: f64| match fresh(image.load) {
+        Some(watts) => Evidence::Measured((watts - minus).max(0.0)),
+        None => Evidence::Missing,
+    };
+    let mut on = 0;
+    for (tier, sharing) in sharing.iter().enumerate().filter(|(_, sharing)| sharing.some_on) {
+        if sharing.some_off {
+            // A tier of which a part is off: what is on counts at what it takes.
+            known += sharing.takes;
+        } else {
+            on |= 1 << tier;
+        }
+    }
+    Demand { tiers, total: total(read(0.0)), rest: Some((read(known), on)) }
 }
 
 /// What the panels could deliver now, W; `None` where nobody measures it or they may be throttled.

@@ -14,6 +14,7 @@
 //! Beside the cycle, [`planner`] turns forecasts into a plan, and [`explain`] turns decisions into sentences.
 
 pub mod decision;
+pub mod disaggregate;
 pub mod estimate;
 pub mod evidence;
 pub mod explain;
@@ -25,6 +26,7 @@ pub mod protection;
 pub mod settings;
 pub mod state;
 mod step;
+pub mod steps;
 
 pub use decision::Decision;
 pub use image::ProcessImage;

@@ -8,7 +8,7 @@ use sunkeep_models::quantity::{Celsius, Seconds, Volts, Watts};
 use sunkeep_models::time::Uptime;
 
 use crate::decision::{Alarm, Because};
-use crate::estimate::draw;
+use crate::estimate::draw_if_on;
 use crate::image::ProcessImage;
 use crate::settings::{Settings, Tier};
 use crate::state::{Latch, State};
@@ -99,7 +99,7 @@ fn overload(
     verdict.alarm.get_or_insert(Alarm::Overload);
     let mut candidates: Vec<_> = (0..on.len())
         .filter(|&load| on[load] && can_shed(settings, load) && !verdict.holds(load))
-        .map(|load| (load, draw(settings, image, load, true)))
+        .map(|load| (load, draw_if_on(settings, state, image, load)))
         .collect();
     candidates.sort_by(|(a, draws_a), (b, draws_b)| {
         let tier = |load: usize| settings.loads[load].tier;

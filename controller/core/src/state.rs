@@ -7,6 +7,7 @@ use sunkeep_models::time::Uptime;
 
 use crate::decision::Because;
 use crate::settings::{Settings, SettingsDigest};
+use crate::steps::Steps;
 
 /// How long a hub is taken to have been off where nobody can tell: a night, in which loads that the hub
 /// does not switch went on drawing.
@@ -31,6 +32,8 @@ pub struct State {
     pub empty: Latch,
     /// The temperature latch.
     pub hot: Latch,
+    /// The total, to see what the loads without a meter draw.
+    pub steps: Steps,
 }
 
 /// Memory of one load.
@@ -46,6 +49,11 @@ pub struct LoadState {
     pub pinned_until: Option<Uptime>,
     /// Until when an overload keeps it off.
     pub barred_until: Option<Uptime>,
+    /// When a person last asked anything of it.
+    pub touched: Option<Uptime>,
+    /// Steps that its switching made in the total, W, the newest last; at most [`crate::steps::MOST_SEEN`],
+    /// none where it has a meter of its own.
+    pub seen: Vec<f32>,
 }
 
 /// A limit that trips after it was exceeded for a while, and recovers after a longer while.
@@ -74,6 +82,8 @@ impl State {
             because: Because::Free,
             pinned_until: None,
             barred_until: None,
+            touched: None,
+            seen: Vec::new(),
         };
         Self {
             settings: settings.digest(),
@@ -84,6 +94,7 @@ impl State {
             low: Latch::default(),
             empty: Latch::default(),
             hot: Latch::default(),
+            steps: Steps::default(),
         }
     }
 
@@ -103,6 +114,7 @@ impl State {
         self.charge.advance(&settings.battery, off_for, &BatterySample::default());
         self.last = None;
         self.last_pass = None;
+        self.steps = Steps::default();
         for latch in [&mut self.low, &mut self.empty, &mut self.hot] {
             latch.pending = None;
         }
@@ -111,6 +123,7 @@ impl State {
             load.since = Uptime::default();
             load.pinned_until = None;
             load.barred_until = None;
+            load.touched = None;
         }
         self
     }

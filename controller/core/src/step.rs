@@ -4,7 +4,7 @@ use crate::decision::{Because, Change, Decision, LoadDecision};
 use crate::image::{ProcessImage, Request};
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{estimate, guards, propose, protection};
+use crate::{estimate, guards, propose, protection, steps};
 
 /// Decides one cycle. Pure: the same arguments give the same answer, bit for bit.
 ///
@@ -13,6 +13,7 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
     let charge = estimate::advance(settings, &mut state, image);
     look_at_relays(settings, &mut state, image);
     take_requests(settings, &mut state, image);
+    steps::observe(settings, &mut state, image);
 
     let (basis, proposals) = propose::propose(settings, &state, image, charge);
     let allowed = guards::strike(settings, &state, image, proposals);
@@ -38,6 +39,7 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
     }
 
     let changes = commit(&mut state, image, &wanted);
+    steps::note(settings, &mut state, image, &changes);
     if changes.iter().any(|change| allowed.switch.iter().any(|pass| pass.load == usize::from(change.load))) {
         state.last_pass = Some(image.now);
     }
@@ -52,6 +54,7 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
             because: load.because,
             pinned_until: load.pinned_until,
             confirmed: supplied.map(|supplied| (supplied > 0.5) == on),
+            draws: steps::draw(&settings.loads[number], load).filter(|_| steps::is_unmetered(image, number)),
         }
     });
     let decision = Decision { charge, basis, alarm: verdict.alarm, loads: loads.collect(), changes };
@@ -92,6 +95,7 @@ fn take_requests(settings: &Settings, state: &mut State, image: &ProcessImage) {
         let number = usize::from(load);
         if let (Some(memory), Some(load)) = (state.loads.get_mut(number), settings.loads.get(number)) {
             memory.pinned_until = until.filter(|_| load.switchable);
+            memory.touched = Some(image.now);
         }
     }
     for memory in &mut state.loads {

@@ -5,8 +5,9 @@ mod story;
 use proptest::prelude::*;
 use story::{load, settings};
 use sunkeep_core::image::{ProcessImage, Reading, Request};
-use sunkeep_core::planner::PlannedSlot;
+use sunkeep_core::planner::{ChoiceCosts, PlannedSlot};
 use sunkeep_core::settings::{Settings, Tier};
+use sunkeep_core::steps::MOST_SEEN;
 use sunkeep_core::{Plan, State, step};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use sunkeep_models::time::{Slot, Uptime};
@@ -64,6 +65,7 @@ fn image(settings: &Settings, now: Uptime, (_, readings, wish, level): &Surprise
             made: now,
             into_slot: Seconds(100.0),
             settings: settings.digest(),
+            costs: ChoiceCosts { by_tiers_served: [4.0, 3.0, 2.0, 1.0] },
             slots: vec![slot; 3],
         }
     });
@@ -90,6 +92,13 @@ proptest! {
             if cycle == 0 {
                 let restores = decision.changes.iter().filter(|change| change.on).count();
                 prop_assert_eq!(restores, 0, "start-up pulsed a relay");
+            }
+            for (load, memory) in decision.loads.iter().zip(&after.loads) {
+                prop_assert!(memory.seen.len() <= MOST_SEEN);
+                if let Some(draws) = load.draws {
+                    let ordered = Watts(0.0) <= draws.low && draws.low <= draws.best && draws.best <= draws.high;
+                    prop_assert!(ordered && draws.high.0.is_finite(), "{draws:?}");
+                }
             }
             let restores = decision.changes.iter().filter(|change| change.on).count();
             prop_assert!(restores <= 1, "{} loads returned in one cycle", restores);

@@ -96,6 +96,26 @@ fn a_new_home_does_not_shed_while_the_sun_brings_more_than_it_wants() {
     assert_eq!(plan.expected.len(), HORIZON);
 }
 
+/// Two bright days at whose sight everything could be served all night; a third may be another.
+#[test]
+fn in_a_home_that_is_hardly_known_the_reserve_is_kept_for_the_critical_loads() {
+    let planned = |days: usize| {
+        let history = lived(&vec![2.0 * BRIGHT; days], 0, [5.0, 5.0, 5.0]);
+        outlook(&home(), &history, None, 0, 0.8, None).expect("a plan")
+    };
+    let reserve = home().reserve;
+    for days in [1, 2, 3] {
+        let (important, waits) = (planned(days).keep[0][1], planned(days).keep[0][2]);
+        assert_eq!(important, Some(reserve.important), "after {days} days");
+        assert_eq!(waits, important, "what can wait has no reserve of its own that says more");
+        let back = planned(days).plan.slots[0].restore[1].expect("a level").ratio();
+        assert!((back - reserve.important.ratio() - reserve.hysteresis).abs() < 1e-9, "{back}");
+    }
+    let later: Vec<f64> = [4, 5, 6].map(|days| level(&planned(days), 0, Tier::Important)).into();
+    assert!(later.is_sorted_by(|one, other| one > other), "{later:?}");
+    assert_eq!(planned(7).keep[0][1], Some(reserve.floor), "a week tells what a home is like");
+}
+
 /// After a week a forecast only tells what is expected to come of the plan.
 #[test]
 fn a_home_with_a_past_plans_the_same_with_forecasts_and_without() {

@@ -1,6 +1,7 @@
 //! The command line of the hub; one file per command.
 
 mod check;
+mod explain;
 mod replay;
 mod run;
 
@@ -28,6 +29,8 @@ enum Command {
     Check(check::Check),
     /// Decide everything again that a journal holds, and compare it bit for bit.
     Replay(replay::Replay),
+    /// Say what the hub saw at a moment, what it chose, and what the next best would have cost.
+    Explain(explain::Explain),
 }
 
 /// Why a command failed.
@@ -79,6 +82,7 @@ impl Arguments {
                 Command::Run(run) => run.run().await,
                 Command::Check(check) => check.run().await,
                 Command::Replay(replay) => replay.run(),
+                Command::Explain(explain) => explain.run(),
             }
         });
         // Tasks that wait on a dead bus end with the process.

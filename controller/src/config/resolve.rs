@@ -18,6 +18,8 @@ use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect};
 /// Most buses, devices and loads of a home.
 const MAX_THINGS: usize = 64;
 const DAY: f64 = 86_400.0;
+/// Part of its nominal power that a load which does nothing may draw.
+const STANDBY: f64 = 0.05;
 
 /// Resolves a file. `None` when something so basic is wrong that nothing can be made; all that is wrong is
 /// in `problems`.
@@ -291,6 +293,8 @@ fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load
         let table = spanned.get_ref();
         connect::check_name("load", &table.name, &spanned.span(), problems);
         let nominal = problems.number("nominal_w", &table.nominal_w, 0.0, 1e6);
+        // A waiting remote control or an empty charger draws a few watts, never much of what the plate says.
+        let standby = (STANDBY * nominal).max(1.0);
         // A critical load is worth switching gently; anything with a compressor wants minutes.
         let default_off = if table.tier == Tier::Critical { 30.0 } else { 60.0 };
         Load {
@@ -298,7 +302,7 @@ fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load
             label: table.label.clone().unwrap_or_else(|| table.name.clone()),
             tier: table.tier,
             nominal: Watts(nominal),
-            standby: Watts(problems.number_or("standby_w", table.standby_w.as_ref(), 0.0, 1e6, 1.0)),
+            standby: Watts(problems.number_or("standby_w", table.standby_w.as_ref(), 0.0, 1e6, standby)),
             switchable: table.relay.is_some(),
             powers_hub: table.powers_hub,
             min_on: Seconds(problems.number_or("min_on_s", table.min_on_s.as_ref(), 0.0, DAY, 60.0)),

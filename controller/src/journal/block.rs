@@ -354,7 +354,7 @@ fn blank(loads: u16) -> ProcessImage {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use sunkeep_core::planner::PlannedSlot;
+    use sunkeep_core::planner::{ChoiceCosts, PlannedSlot};
     use sunkeep_core::settings::SettingsDigest;
     use sunkeep_models::battery::ChargeEstimator;
     use sunkeep_models::quantity::{Seconds, StateOfCharge};
@@ -372,6 +372,7 @@ mod tests {
             low: sunkeep_core::state::Latch::default(),
             empty: sunkeep_core::state::Latch::default(),
             hot: sunkeep_core::state::Latch::default(),
+            steps: sunkeep_core::steps::Steps::default(),
         }
     }
 
@@ -392,6 +393,7 @@ mod tests {
             made: Uptime(made),
             into_slot: Seconds(into),
             settings: SettingsDigest([1; 16]),
+            costs: ChoiceCosts { by_tiers_served: [0.5, -0.0, 3.0, 1.0] },
             slots: vec![PlannedSlot {
                 keep: [Some(StateOfCharge::clamped(0.5)); 4],
                 restore: [Some(StateOfCharge::clamped(0.6)); 4],
@@ -447,6 +449,7 @@ mod tests {
             made: Uptime(0),
             into_slot: Seconds(0.0),
             settings: SettingsDigest([1; 16]),
+            costs: ChoiceCosts { by_tiers_served: [0.5, -0.0, 3.0, 1.0] },
             slots: vec![slot; MAX_SLOTS + 1],
         };
         assert!(!taken(Content { plan: vec![(0, Some(plan))], ..sound }));

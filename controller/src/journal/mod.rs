@@ -17,6 +17,7 @@ mod column;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod moment;
 mod points;
 mod queue;
 mod recorder;
@@ -36,6 +37,7 @@ use sunkeep_models::quantity::Seconds;
 use tokio::sync::watch;
 
 pub use error::JournalError;
+pub use moment::{Moment, known_span, moment};
 pub use points::{LoadPoint, MinutePoint, SlotPoint, Stamp, StoreId};
 pub use recorder::Recorder;
 pub use replay::{ChangeRow, Changes, Finding, ReplayReport, TimeRange, What, replay};

@@ -2,6 +2,7 @@
 //! packed into a row. What a point means is for those who make it.
 
 use serde::{Deserialize, Serialize};
+use sunkeep_core::disaggregate::SharedSlot;
 use sunkeep_models::time::{Slot, Uptime};
 
 /// Random number of a journal, made with it: a card that was written anew is a new store.
@@ -69,6 +70,8 @@ pub struct SlotPoint {
     pub total: Option<f32>,
     /// Power the panels could deliver, W.
     pub sun: Option<f32>,
+    /// What a meter for more than one load counted.
+    pub shared: Option<SharedSlot>,
 }
 
 /// A minute as its row holds it: whole multiples of the resolutions above.
@@ -127,12 +130,12 @@ impl MinutePoint {
 
 impl SlotPoint {
     pub(super) fn pack(&self) -> Result<Vec<u8>, postcard::Error> {
-        postcard::to_stdvec(&(self.tiers, self.total, self.sun))
+        postcard::to_stdvec(&(self.tiers, self.total, self.sun, self.shared))
     }
 
     pub(super) fn unpack(slot: Slot, row: &[u8]) -> Result<Self, postcard::Error> {
-        let (tiers, total, sun) = postcard::from_bytes(row)?;
-        Ok(Self { slot, tiers, total, sun })
+        let (tiers, total, sun, shared) = postcard::from_bytes(row)?;
+        Ok(Self { slot, tiers, total, sun, shared })
     }
 }
 

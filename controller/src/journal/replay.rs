@@ -131,7 +131,7 @@ struct Tail {
 
 /// Walks the block table by number.
 #[derive(Debug)]
-struct Blocks {
+pub(super) struct Blocks {
     db: Connection,
     path: PathBuf,
     range: TimeRange,
@@ -141,7 +141,7 @@ struct Blocks {
     settings: Option<(SettingsDigest, Settings)>,
 }
 
-enum Next {
+pub(super) enum Next {
     Block(Box<StoredBlock>),
     Unreadable { seq: u64, reason: String },
 }
@@ -156,7 +156,7 @@ impl Next {
 }
 
 impl Blocks {
-    fn open(path: &Path, range: TimeRange) -> Result<Self, JournalError> {
+    pub(super) fn open(path: &Path, range: TimeRange) -> Result<Self, JournalError> {
         let db = open_to_read(path)?;
         let sql = "SELECT coalesce(min(seq) - 1, 0), coalesce(max(seq), 0) FROM block";
         let (at, newest) = db
@@ -171,7 +171,7 @@ impl Blocks {
 
     /// The next block of the range. A row that cannot be read is passed over by its number, so the walk
     /// ends at the newest number there was when it began.
-    fn next_row(&mut self) -> Option<Next> {
+    pub(super) fn next_row(&mut self) -> Option<Next> {
         while self.at < self.newest {
             let read = self.read_after(self.at);
             match read {
@@ -195,6 +195,19 @@ impl Blocks {
         None
     }
 
+    /// When the oldest and the newest block ended of which that is known, seconds since 1970.
+    pub(super) fn known_span(&self) -> Result<Option<(i64, i64)>, JournalError> {
+        let ends = self
+            .db
+            .query_row("SELECT min(unix), max(unix) FROM block", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        let (first, last): (Option<i64>, Option<i64>) = ends.map_err(|source| JournalError::Database {
+            path: self.path.clone(),
+            doing: "reading its span",
+            source,
+        })?;
+        Ok(first.zip(last))
+    }
+
     fn read_after(&self, seq: u64) -> rusqlite::Result<Option<(u64, rusqlite::Result<StoredBlock>)>> {
         let sql = format!("SELECT {BLOCK_COLUMNS} FROM block WHERE seq > ?1 ORDER BY seq LIMIT 1");
         let mut statement = self.db.prepare_cached(&sql)?;
@@ -202,7 +215,7 @@ impl Blocks {
         statement.query_row([seq as i64], row).optional()
     }
 
-    fn settings_of(&mut self, digest: SettingsDigest) -> Result<Option<Settings>, JournalError> {
+    pub(super) fn settings_of(&mut self, digest: SettingsDigest) -> Result<Option<Settings>, JournalError> {
         if let Some((known, settings)) = &self.settings
             && *known == digest
         {

@@ -30,6 +30,12 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
     ("loads[].reason", "", "why, in a word"),
     ("loads[].sentence", "", "why, with the number that decided"),
     ("loads[].power_w", "W", "what it draws, where a meter tells"),
+    (
+        "loads[].estimated_w",
+        "W",
+        "least, best and most of what it draws while on, by the steps its switching makes in the total; null with \
+         a meter of its own, or before the first step",
+    ),
     ("loads[].nominal_w", "W", "what it draws while it works, from the configuration"),
     ("loads[].switchable", "", "whether a relay switches it"),
     ("loads[].confirmed", "", "whether its relay reads back as told; null where it cannot be read"),

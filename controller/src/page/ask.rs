@@ -208,11 +208,11 @@ fn refuse(status: StatusCode, why: &str) -> Response {
 fn cost(view: &View, number: usize) -> PinCost {
     let (settings, image, decision) = (&view.settings, &view.image, &view.decision);
     let load = &settings.loads[number];
-    let draws = words::draws(settings, image, number, true);
+    let draws = words::draws(settings, image, number, &decision.loads[number], true);
     let critical = settings.loads.iter().zip(&decision.loads).enumerate();
     let critical: Watts = critical
         .filter(|(other, (load, decided))| *other != number && load.tier == Tier::Critical && decided.on)
-        .map(|(number, _)| words::draws(settings, image, number, true))
+        .map(|(number, (_, decided))| words::draws(settings, image, number, decided, true))
         .sum();
     let planned = image.plan.as_ref().and_then(|plan| plan.slot_at(settings.digest(), image.now));
     let keep = match planned {

@@ -62,8 +62,14 @@ fn one(view: &View, number: usize, load: &Load, decision: &LoadDecision, access:
             @match measured {
                 Some(watts) if decision.on || watts >= 1.0 => { span class="watts" { (words::power(watts)) } }
                 None if decision.on => {
-                    // No meter of its own: what it draws now is not known, what it may draw is.
-                    span class="watts" { "up to " (words::power(load.nominal.0)) }
+                    // No meter of its own: what it draws now is not known, but what its switching showed, or
+                    // what it may draw.
+                    span class="watts" {
+                        @match decision.draws {
+                            Some(draws) => { "about " (words::power(draws.best.0)) }
+                            None => { "up to " (words::power(load.nominal.0)) }
+                        }
+                    }
                 }
                 _ => {}
             }

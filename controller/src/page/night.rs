@@ -148,7 +148,7 @@ fn pinned_share(view: &View) -> f64 {
     let loads = settings.loads.iter().zip(&view.decision.loads).enumerate();
     let energy = loads.map(|(number, (load, decision))| {
         let Some(until) = decision.pinned_until.filter(|_| load.tier != Tier::Critical) else { return 0.0 };
-        let draws = words::draws(settings, image, number, decision.on);
+        let draws = words::draws(settings, image, number, decision, decision.on);
         let power = if draws > load.standby { draws } else { load.nominal };
         (power * until.since(image.now)).0
     });

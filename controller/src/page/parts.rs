@@ -140,8 +140,7 @@ fn battery(view: &View) -> Markup {
     let (settings, image, charge) = (&view.settings, &view.image, view.decision.charge);
     let fresh = |reading| image.fresh(settings, reading);
     let power = words::battery_power(settings, image);
-    let on: Vec<bool> = view.decision.loads.iter().map(|load| load.on).collect();
-    let (used, about) = words::load_power(settings, image, &on);
+    let (used, about) = words::load_power(settings, image, &view.decision);
     html! {
         div class="charge" {
             p class="big" { (charge.best) }

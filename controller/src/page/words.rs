@@ -1,8 +1,9 @@
 //! Figures in the words of a household.
 
-use sunkeep_core::ProcessImage;
+use sunkeep_core::decision::LoadDecision;
 use sunkeep_core::explain::Clock;
 use sunkeep_core::settings::{Settings, Tier};
+use sunkeep_core::{Decision, ProcessImage};
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::quantity::{Seconds, Watts};
 use sunkeep_models::time::{LocalTime, Zone};
@@ -37,20 +38,26 @@ pub(super) fn battery_power(settings: &Settings, image: &ProcessImage) -> Option
 
 /// Power of all loads: read, or put together from each load's meter or rating. The second is `true` where
 /// it was put together.
-pub(super) fn load_power(settings: &Settings, image: &ProcessImage, on: &[bool]) -> (f64, bool) {
+pub(super) fn load_power(settings: &Settings, image: &ProcessImage, decision: &Decision) -> (f64, bool) {
     match image.fresh(settings, image.load) {
         Some(watts) => (watts, false),
         None => {
-            let draws = (0..settings.loads.len())
-                .map(|load| draws(settings, image, load, on.get(load) == Some(&true)));
+            let decided = decision.loads.iter().enumerate();
+            let draws = decided.map(|(load, decided)| draws(settings, image, load, decided, decided.on));
             (draws.map(|watts| watts.0).sum(), true)
         }
     }
 }
 
-/// What a load draws, by its meter or its rating.
-pub(super) fn draws(settings: &Settings, image: &ProcessImage, load: usize, on: bool) -> Watts {
-    sunkeep_core::estimate::draw(settings, image, load, on)
+/// What a load draws, by its meter, the steps it made in the total, or its rating.
+pub(super) fn draws(
+    settings: &Settings,
+    image: &ProcessImage,
+    load: usize,
+    decided: &LoadDecision,
+    on: bool,
+) -> Watts {
+    sunkeep_core::estimate::draw(settings, image, load, decided.draws, on)
 }
 
 /// What the battery does.

@@ -20,7 +20,7 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Journal, JournalOptions, Recorder};
 use sunkeep_core::image::{ProcessImage, Reading, Request};
-use sunkeep_core::planner::{PLAN_SLOTS, Plan, PlannedSlot};
+use sunkeep_core::planner::{ChoiceCosts, PLAN_SLOTS, Plan, PlannedSlot};
 use sunkeep_core::settings::{Protection, Settings, Tier};
 use sunkeep_core::{Decision, State, step};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
@@ -176,6 +176,9 @@ impl Home {
             made: self.image.now,
             into_slot: Seconds(self.random.random_range(0.0..1800.0)),
             settings: self.settings.digest(),
+            costs: ChoiceCosts {
+                by_tiers_served: std::array::from_fn(|_| self.random.random_range(0.0..50.0)),
+            },
             slots,
         });
     }

@@ -39,6 +39,9 @@ pub(super) struct Arguments {
     /// decides.
     #[arg(long)]
     hold: bool,
+    /// The home has one meter for everything: of what the tiers draw only the sum is known.
+    #[arg(long)]
+    one_meter: bool,
     /// Folder for NAME.csv of each site: what was on at the start of each row.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -64,6 +67,8 @@ struct Line {
     score: Score,
     /// The hub's defaults, the same for every site.
     settings: &'static str,
+    /// Whether only the sum of what the tiers draw was known.
+    one_meter: bool,
     wall_seconds: f64,
     simulated_years_a_second: f64,
 }
@@ -109,13 +114,14 @@ fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
     let name = series.name.clone();
     let began = now();
     let hold = arguments.hold || benchmark;
-    let options = Options { planner, hold, start_unix, days: arguments.days };
+    let options = Options { planner, hold, start_unix, days: arguments.days, one_meter: arguments.one_meter };
     let played = play(series, &arguments.zone, options)?;
     let wall = began.elapsed().as_secs_f64();
     let line = Line {
         simulated_years_a_second: (played.score.days / 365.25 / wall * 1e4).round() / 1e4,
         wall_seconds: (wall * 100.0).round() / 100.0,
         settings: "default",
+        one_meter: arguments.one_meter,
         score: played.score,
     };
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&line)?).context("cannot print a line")?;

@@ -43,6 +43,7 @@ pub struct RecordedHome {
     phase_energy: [f64; 3],
     readings: Readings,
     today: Today,
+    one_meter: bool,
 }
 
 /// What a step of the reference plant moved, Wh.
@@ -78,12 +79,24 @@ impl RecordedHome {
             ledger: Ledger::new(3, START),
             phase_energy: [0.0; 3],
             today: Today::default(),
+            one_meter: false,
             zone,
             series,
         };
         let row = home.row();
         home.note_readings(row, Moved::default(), 1.0);
         Ok(home)
+    }
+
+    /// The same home with one meter for everything, instead of one for each tier.
+    #[must_use]
+    pub fn with_one_meter(self) -> Self {
+        Self { one_meter: true, ..self }
+    }
+
+    /// Whether one meter counts everything, and no other anything.
+    pub fn has_one_meter(&self) -> bool {
+        self.one_meter
     }
 
     /// Name of the series.
@@ -140,18 +153,28 @@ impl RecordedHome {
         (!throttled).then_some(row.pv)
     }
 
+    /// What each tier wants at a moment of the series, W: the truth, to judge an estimate by.
+    pub fn wanted_at(&self, unix: i64) -> Option<[f64; 3]> {
+        let place = (unix - self.series.start_unix).div_euclid(self.series.row_seconds);
+        Some(self.series.rows.get(usize::try_from(place).ok()?)?.demand)
+    }
+
     /// Where the energy went.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// The three tiers as loads.
+    /// The three tiers as loads. Where no meter ever told what a tier draws, their plates say alike: together
+    /// what empties the battery in a day.
     pub fn loads(&self) -> Vec<Load> {
+        let alike = self.series.battery_wh / 24.0 / 3.0;
+        let greatest =
+            |tier: Tier| self.series.rows.iter().map(|row| row.demand[tier.index()]).fold(0.0, f64::max);
         (Tier::ALL.into_iter().zip(0..))
             .map(|(tier, coil)| Load {
                 name: ["critical", "important", "convenience"][tier.index()].into(),
                 tier,
-                power: self.series.rows.iter().map(|row| row.demand[tier.index()]).fold(0.0, f64::max),
+                power: if self.one_meter { alike } else { greatest(tier) },
                 coil,
                 wiring: if tier == Tier::Convenience { Wiring::NormallyOpen } else { Wiring::NormallyClosed },
             })

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
-use sunkeep_core::evidence::{History, Tally, sun_now};
+use sunkeep_core::evidence::{EndedSlot, History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{PlanInput, plan};
 use sunkeep_core::{Decision, Plan, State, step};
@@ -64,6 +64,9 @@ pub struct Options {
     pub start_unix: Option<i64>,
     /// How many days; to the last row unless told.
     pub days: Option<u32>,
+    /// Whether the home has one meter for everything: then nothing is known of what each tier draws, and no
+    /// plate tells them apart.
+    pub one_meter: bool,
 }
 
 /// Why a site could not be played.
@@ -97,6 +100,7 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
     let (first, row) = (series.start_unix, series.row_seconds);
     let end = series.end_unix();
     let plant = RecordedHome::new(series, zone, options.start_unix)?;
+    let plant = if options.one_meter { plant.with_one_meter() } else { plant };
     let end = options.days.map_or(end, |days| end.min(plant.unix() + i64::from(days) * 86_400));
     let mut run = Run::new(plant, options.planner)?;
     let mut switches = Vec::new();
@@ -111,7 +115,7 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
         }
         run.advance();
     }
-    Ok(Played { score: Score::of(&run.plant, options.planner), switches })
+    Ok(Played { score: Score::of(&run.plant, options.planner, run.split.share()), switches })
 }
 
 /// The plant and the hub's parts in step.
@@ -129,6 +133,22 @@ struct Run {
     planned: Option<Slot>,
     /// What the panels were kept from giving so far, Wh.
     curtailed: f64,
+    split: SplitError,
+}
+
+/// How far what the hub believes of the tiers' demand, as a slot ends, is off: sums over the slots with a row
+/// of their own.
+#[derive(Debug, Clone, Copy, Default)]
+struct SplitError {
+    off: f64,
+    wanted: f64,
+}
+
+impl SplitError {
+    /// As a part of the demand that was believed.
+    fn share(self) -> f64 {
+        if self.wanted > 0.0 { self.off / self.wanted } else { 0.0 }
+    }
 }
 
 impl Run {
@@ -153,6 +173,7 @@ impl Run {
             planner,
             planned: None,
             curtailed: 0.0,
+            split: SplitError::default(),
             plant,
             home,
         })
@@ -162,7 +183,9 @@ impl Run {
     fn decide(&mut self, may: bool) -> [bool; 3] {
         self.look();
         let decision = self.cycle();
-        self.tally.add(&self.home.settings, &self.image, &decision, &mut self.history);
+        if let Some(ended) = self.tally.add(&self.home.settings, &self.image, &decision, &mut self.history) {
+            self.judge(&ended);
+        }
         if may {
             self.plan(&decision);
         }
@@ -177,14 +200,26 @@ impl Run {
         self.image.sun = self.plant.sun_now().map(|value| Reading { value, at: self.image.now });
         let mut decision = self.cycle();
         self.plan(&decision);
-        for load in &mut self.image.loads {
-            load.power = None;
+        for power in self.image.loads.iter_mut().filter_map(|load| load.power.as_mut()) {
+            // There is a meter, and it says nothing.
+            power.value = f64::NAN;
         }
         for _ in 0..ROW_CYCLES {
             self.image.now = self.image.now.after(Seconds(ROW_CYCLE.as_secs_f64()));
             decision = self.cycle();
         }
         Tier::ALL.map(|tier| decision.loads[tier.index()].on)
+    }
+
+    /// Compares what is believed of a slot that ended with what the plant knows.
+    fn judge(&mut self, ended: &EndedSlot) {
+        let Some(wanted) = self.plant.wanted_at(ended.slot.start()) else { return };
+        for (believed, wanted) in ended.tiers.iter().zip(wanted) {
+            if let Some(believed) = believed {
+                self.split.off += (f64::from(*believed) - wanted).abs();
+                self.split.wanted += wanted;
+            }
+        }
     }
 
     fn cycle(&mut self) -> Decision {
@@ -216,6 +251,7 @@ impl Run {
         let (image, readings) = (&mut self.image, self.plant.readings());
         let now = image.now;
         let reading = |value| Some(Reading { value, at: now });
+        let one_meter = self.plant.has_one_meter();
         let unix = self.plant.unix();
         let wall = WallTime { unix, source: TimeSource::Driven, uncertainty: Seconds::ZERO };
         image.wall = Some(wall);
@@ -225,7 +261,7 @@ impl Run {
         self.curtailed = curtailed;
         image.load = reading(readings.load_power);
         for (load, power) in image.loads.iter_mut().zip(readings.phases) {
-            load.power = reading(power);
+            load.power = if one_meter { None } else { reading(power) };
             load.supplied = load.supplied.map(|supplied| Reading { at: now, ..supplied });
         }
     }

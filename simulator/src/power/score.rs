@@ -31,10 +31,13 @@ pub struct Score {
     pub switches_a_day: f64,
     /// How often the hardware cut the loads.
     pub disconnects: u32,
+    /// How far off the hub's slot means of each tier's demand were, as a part of that demand: nothing but
+    /// rounding and cuts by the hardware where each tier has a meter.
+    pub split_error: f64,
 }
 
 impl Score {
-    pub(super) fn of(plant: &RecordedHome, planner: Planner) -> Self {
+    pub(super) fn of(plant: &RecordedHome, planner: Planner, split_error: f64) -> Self {
         let ledger = plant.ledger();
         let share = |tier: usize| {
             let wanted = ledger.served[tier] + ledger.unserved[tier];
@@ -54,6 +57,7 @@ impl Score {
             critical_hours_lost: rounded(ledger.unserved_seconds[0] / 3600.0, 1),
             switches_a_day: rounded(f64::from(ledger.switches.iter().sum::<u32>()) / days.max(1e-9), 2),
             disconnects: ledger.disconnects,
+            split_error: rounded(split_error, 4),
         }
     }
 }

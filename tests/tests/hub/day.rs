@@ -39,6 +39,14 @@ async fn replay(house: &House) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What `sunkeep explain` says of a moment.
+async fn explain(house: &House, at: &str) -> (Option<i32>, String) {
+    let journal = house.journal();
+    let arguments = ["explain", "--at", at, "--journal"].map(OsStr::new);
+    let output = command(HUB, &[&arguments[..], &[journal.as_os_str()]].concat()).await;
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 #[tokio::test]
 async fn the_same_seed_gives_the_same_day_and_its_journal_the_same_decisions() {
     let start = sunkeep_tests::now();
@@ -56,6 +64,16 @@ async fn the_same_seed_gives_the_same_day_and_its_journal_the_same_decisions() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!(" {} cycles decided again", SCHEDULE.ticks)), "{said}");
     assert!(said.contains("0 mismatches, 0 blocks that cannot be read"), "{said}");
+
+    let (code, said) = explain(&house, "1970-01-01").await;
+    assert_eq!(code, Some(1), "{said}");
+    let (_, newest) = said.split_once(" to ").unwrap();
+    let (code, said) = explain(&house, &newest[..16]).await;
+    println!("{said}");
+    assert_eq!(code, Some(0), "{said}");
+    for part in ["battery  ", "sun  ", "shed below ", "Television o"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 
     flip_a_byte(&house);
     let (code, said) = replay(&house).await;

@@ -46,8 +46,30 @@ pub struct Plan {
     pub into_slot: Seconds,
     /// The settings it was made under.
     pub settings: SettingsDigest,
+    /// What the choices of its first hour were expected to cost at the charge it saw.
+    pub costs: ChoiceCosts,
     /// The first [`PLAN_SLOTS`] slots.
     pub slots: Vec<PlannedSlot>,
+}
+
+/// Expected cost of each choice: what stays unserved in the hour and in the days after it, in kilowatt-hours of
+/// the convenience tier (one of the important tier counts as 10, one of the critical tier as 100).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChoiceCosts {
+    /// By how many tiers are served, from none to all three.
+    pub by_tiers_served: [f32; CHOICES],
+}
+
+impl ChoiceCosts {
+    /// How many tiers the cheapest choice serves, the most where several cost as much; and what the next best
+    /// would cost more.
+    pub fn best(&self) -> (usize, f32) {
+        let costs = &self.by_tiers_served;
+        let cheapest =
+            (0..CHOICES).rev().min_by(|one, other| costs[*one].total_cmp(&costs[*other])).unwrap_or(0);
+        let others = (0..CHOICES).filter(|choice| *choice != cheapest).map(|choice| costs[choice]);
+        (cheapest, others.fold(f32::INFINITY, f32::min) - costs[cheapest])
+    }
 }
 
 /// One slot of a plan; arrays follow [`Tier::ALL`].
@@ -127,7 +149,13 @@ pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
         let hourly = costs.iter().map(|choices| levels::of(settings, &bank, choices, price));
         hourly.flat_map(|levels| [levels, levels]).collect()
     };
-    let (keep, mut restore) = (levels(-price), levels(price));
+    let (mut keep, mut restore) = (levels(-price), levels(price));
+    let least = least_for_strangers(settings, scenarios.strangeness());
+    for (levels, least) in [(&mut keep, least), (&mut restore, least + settings.reserve.hysteresis)] {
+        for level in levels.iter_mut().flat_map(|levels| &mut levels[1..]).flatten() {
+            *level = StateOfCharge::clamped(level.ratio().max(least));
+        }
+    }
     for (keep, restore) in keep.iter().zip(&mut restore) {
         let Some(critical) = keep[0] else { continue };
         // Lights that go off and on again are worse than lights that are off; and nothing returns before them.
@@ -146,10 +174,18 @@ pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
         made: input.now,
         into_slot: input.into_slot,
         settings: settings.digest(),
+        costs: ChoiceCosts { by_tiers_served: bank.at(&costs[0], input.charge.best) },
         slots: slots.collect(),
     };
     let critical_need = reserve::critical_need(settings, forecasts);
     Some(Outlook { plan, expected, keep, critical_need })
+}
+
+/// The level below which no plan serves anything but the critical tier. In a home that is hardly known that is the
+/// reserve of the settings: its few days may have been such as will not come again. A week later it is the floor.
+fn least_for_strangers(settings: &Settings, strangeness: f64) -> f64 {
+    let (floor, reserve) = (settings.reserve.floor.ratio(), settings.reserve.important.ratio());
+    floor + strangeness * (reserve - floor).max(0.0)
 }
 
 /// Expected cost of each choice in each of the hours that a plan shows, by charge: the days' own, by their

@@ -20,6 +20,8 @@ const HOUR_SLOTS: i64 = 2;
 pub(super) const MOST_DAYS: usize = 28;
 /// With fewer past days than this the forecasts' own days stand beside them.
 const FEW_DAYS: usize = 7;
+/// Days after which a home begins to be known.
+const STRANGE_DAYS: usize = 3;
 /// Hours of sun that must have been measured for a day to count.
 const LEAST_MEASURED: usize = 12;
 /// Hours after which a future may turn into that of another day.
@@ -73,6 +75,8 @@ impl Day {
 #[derive(Debug, Clone)]
 pub(super) struct Scenarios {
     pub(super) days: Vec<Day>,
+    /// Days that this home has lived through, of those that are looked at.
+    pub(super) lived: usize,
     /// Mean demand of all tiers in an hour, Wh.
     pub(super) mean_demand: f32,
 }
@@ -88,7 +92,8 @@ impl Scenarios {
     ) -> Option<Self> {
         let past = Past::read(history, issued);
         let mut days = past.days();
-        if let (true, Some(forecasts)) = (days.len() < FEW_DAYS, forecasts) {
+        let lived = days.len();
+        if let (true, Some(forecasts)) = (lived < FEW_DAYS, forecasts) {
             days.extend(forecast_days(&past, forecasts));
         }
         if days.is_empty() {
@@ -98,7 +103,7 @@ impl Scenarios {
         for day in &mut days {
             day.features = std::array::from_fn(|turn| features(&day.hours, DAY + turn * TURN, means));
         }
-        let mut scenarios = Self { days, mean_demand: means[1] };
+        let mut scenarios = Self { days, lived, mean_demand: means[1] };
         scenarios.weigh(&past, means, sun_now);
         Some(scenarios)
     }
@@ -122,6 +127,12 @@ impl Scenarios {
         for day in &mut self.days {
             day.weight /= sum;
         }
+    }
+
+    /// How little is known of this home, from 1 on its first day to 0 after a week.
+    pub(super) fn strangeness(&self) -> f64 {
+        let left = FEW_DAYS - self.lived.min(FEW_DAYS);
+        (left as f64 / (FEW_DAYS - STRANGE_DAYS) as f64).min(1.0)
     }
 
     /// What an hour brings in the mean of the days, by their weight, Wh.

@@ -65,6 +65,15 @@ impl Bank {
         self.cut + (1.0 - self.cut) * place / (POINTS - 1) as f32
     }
 
+    /// Cost of each choice at a charge, between those of the places beside it.
+    pub(super) fn at(&self, choices: &Choices, charge: StateOfCharge) -> [f32; CHOICES] {
+        let place = (charge.ratio() as f32 - self.cut) / (1.0 - self.cut) * (POINTS - 1) as f32;
+        let place = place.clamp(0.0, (POINTS - 1) as f32);
+        let below = (place as usize).min(POINTS - 2);
+        let upper = place - below as f32;
+        choices.map(|costs| costs[below] * (1.0 - upper) + costs[below + 1] * upper)
+    }
+
     /// What each choice costs in an hour and after it, by charge at its start.
     pub(super) fn choices(&self, next: &[f32], hour: &Hour, choices: &mut Choices) {
         let mut missing: f32 = (0..3).map(|tier| WEIGHTS[tier] * hour.demand[tier] / 1000.0).sum();
