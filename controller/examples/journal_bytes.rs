@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, ensure};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sunkeep::journal::{Journal, JournalOptions, LoadPoint, MinutePoint, SlotPoint, TimeRange, replay};
+use sunkeep_core::care::Care;
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{ChoiceCosts, PLAN_SLOTS, Plan, PlannedSlot};
 use sunkeep_core::settings::{Load, Protection, Reserve, Settings, Tier};
@@ -253,6 +254,7 @@ fn settings() -> Settings {
             reconnect_voltage: Volts(12.8),
             ..usual.protection
         },
+        care: Care::none(),
         reserve: Reserve {
             important: StateOfCharge::clamped(0.30),
             convenience: StateOfCharge::clamped(0.45),

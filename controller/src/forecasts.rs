@@ -10,6 +10,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde::de::DeserializeOwned;
 use sunkeep_core::Settings;
+use sunkeep_core::care::Needs;
 use sunkeep_core::evidence::History;
 use sunkeep_core::planner::{self, PlanInput, plan};
 use sunkeep_core::settings::Tier;
@@ -41,6 +42,8 @@ pub struct Job {
     pub charge: ChargeBounds,
     /// Power the panels deliver now, where nothing throttles them.
     pub sun_now: Option<Watts>,
+    /// What the battery needs.
+    pub needs: Needs,
     /// The past.
     pub history: History,
     /// What was learnt before this start, where that has only now been found.
@@ -263,6 +266,7 @@ impl Forecasters {
             forecasts: Some(planner::Forecasts { demand, sun: sun.clone() }),
             history: &job.history,
             sun_now: job.sun_now,
+            needs: job.needs,
         };
         let Some(outlook) = plan(&self.settings, &input) else {
             let why = "there is no day to go by".into();

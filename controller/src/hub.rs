@@ -365,6 +365,7 @@ impl Hub {
             into_slot: Seconds((wall.unix - slot.start()) as f64),
             charge: decision.charge,
             sun_now: evidence::sun_now(&self.settings, image, decision.charge),
+            needs: decision.needs,
             history: self.history.clone(),
             learnt: self.learnt.take(),
         });

@@ -6,7 +6,10 @@
 use proptest::prelude::*;
 use sunkeep::config::{Home, Place, RelayAt};
 use sunkeep::gpio::Bias;
+use sunkeep_core::care::{Care, ChargeLimit};
 use sunkeep_core::settings::Tier;
+use sunkeep_models::battery::Chemistry;
+use sunkeep_models::quantity::Celsius;
 
 const EXAMPLE: &str = include_str!("../hub.example.toml");
 
@@ -102,6 +105,59 @@ fn lines_that_cannot_be_are_refused() {
         "relay = { gpio = 22, active_low = true, wiring = \"normally_open\", hub_dead = \"releases\" }",
     );
     assert!(refusal(&twice).contains("another load has the same relay"), "{}", refusal(&twice));
+}
+
+const LIMITS: &str = "# charge_limits = [{ from_c = 0, percent = 100 }, { from_c = 45, percent = 0 }]";
+
+/// The floor rises for lead-acid alone unless told; what a maker asks for counts instead of what is usual.
+#[test]
+fn care_is_as_the_chemistry_wants_and_as_the_file_says() {
+    let home =
+        |text: &str| Home::parse("hub.toml", text).unwrap_or_else(|error| panic!("{error}")).settings.care;
+    assert_eq!(home(EXAMPLE), Care::usual(Chemistry::Lfp));
+    assert_eq!(
+        home(EXAMPLE),
+        home(&with(LIMITS, LIMITS.trim_start_matches("# "))),
+        "the example shows the default"
+    );
+    let lead = with("chemistry = \"lfp\" ", "chemistry = \"lead_acid_flooded\" ");
+    let usual = home(&lead);
+    assert_eq!(usual, Care::usual(Chemistry::LeadAcidFlooded));
+    assert_eq!(home(&lead.replace("# rising_floor = true", "rising_floor = false")), Care::none());
+    let told = home(&lead.replace("# after_days = 3", "after_days = 10"));
+    assert_eq!(told.floor.map(|floor| floor.after_days), Some(10.0));
+    assert_eq!(told.floor.map(|floor| floor.highest), usual.floor.map(|floor| floor.highest));
+    let gentle = home(&with(LIMITS, "charge_limits = [{ from_c = -5, percent = 10 }]"));
+    assert_eq!(gentle.charge_limits, [ChargeLimit { from: Celsius(-5.0), share: 0.1 }]);
+}
+
+#[test]
+fn care_that_cannot_be_is_refused_with_its_line_and_reason() {
+    let rows = [
+        ("# after_days = 3 ", "after_days = -1 ", "after_days is -1, expected 0 to 60"),
+        (
+            "# rise_percent_a_day = 5",
+            "rise_percent_a_day = 101",
+            "rise_percent_a_day is 101, expected 0 to 100",
+        ),
+        (
+            "# highest_important_percent = 40",
+            "highest_important_percent = 90",
+            "what can wait is held back first",
+        ),
+        (
+            LIMITS,
+            "charge_limits = [{ from_c = 5, percent = 9 }, { from_c = 5, percent = 0 }]",
+            "the coldest first",
+        ),
+        (LIMITS, "charge_limits = [{ from_c = 5, percent = 109 }]", "of 0 to 100 percent"),
+        (LIMITS, "charge_limits = [{ from_c = 5 }]", "missing field `percent`"),
+    ];
+    for (line, instead, reason) in rows {
+        let refusal = refusal(&with(line, instead));
+        assert!(refusal.contains(reason), "{instead}: {refusal:?} does not say {reason:?}");
+        assert!(refusal.contains(&format!("hub.toml:{}:", line_of(line))), "{instead}: {refusal:?}");
+    }
 }
 
 /// Each row: a line of the example, what stands there instead, and what the refusal must say.

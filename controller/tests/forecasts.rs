@@ -72,6 +72,7 @@ fn live_with(
         into_slot: Seconds::ZERO,
         charge: ChargeBounds { low: half, best: half, high: half },
         sun_now: None,
+        needs: sunkeep_core::care::Needs::default(),
         history: history.clone(),
         learnt,
     })
@@ -103,6 +104,7 @@ fn without_anything_known_of_the_critical_tier_there_is_no_plan() {
         into_slot: Seconds::ZERO,
         charge: ChargeBounds { low: half, best: half, high: half },
         sun_now: None,
+        needs: sunkeep_core::care::Needs::default(),
         history,
         learnt: None,
     };

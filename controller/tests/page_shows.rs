@@ -13,7 +13,7 @@ use sunkeep::page::Limits;
 use sunkeep_core::decision::Alarm;
 use sunkeep_core::explain::{Clock, sentence};
 use sunkeep_core::image::Request;
-use sunkeep_models::quantity::Seconds;
+use sunkeep_models::quantity::{Celsius, Seconds, Watts};
 
 #[tokio::test]
 async fn the_page_tells_charge_sun_loads_by_tier_and_why_one_is_off() {
@@ -196,7 +196,12 @@ async fn the_script_gets_every_part_and_the_charts_only_when_they_changed() {
 async fn every_field_of_the_api_is_described_and_every_description_has_a_field() {
     let mut home = Home::dull();
     home.view.faults = Arc::new(vec!["one".into()]);
+    Arc::make_mut(&mut home.view.decision).needs.takes = Some((Watts(0.0), Celsius(-3.0)));
     let page = serve_home(&home, None).await;
+    assert!(
+        page.get("/", "").await.body.contains("takes no charge"),
+        "the page says what the battery refuses"
+    );
     let document: Value = serde_json::from_str(&page.get("/api/view", "").await.body).expect("JSON");
     let mut found = BTreeSet::new();
     paths(&document, "", &mut found);

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::device::Model;
-use crate::home::{BusAddress, Transport};
+use crate::home::{BusAddress, BusSpec, HomeOptions, Transport, UnitAddress};
 use crate::plant::{Chemistry, Load, Plant, RecordedHome, SolarHome, Tier, Wiring};
 
 /// What a hub gets beside the home itself.
@@ -43,6 +43,19 @@ pub fn hub_toml(plant: &Plant, buses: &[BusAddress], hub: &HubOptions) -> Result
     }
     file["journal"] = json!({ "path": hub.journal, "max_mb": 64 });
     toml::to_string_pretty(&file)
+}
+
+/// The configuration that this home's hub would have on the wire, where there is no wire: for a hub in this process.
+pub(crate) fn on_paper(plant: &Plant) -> Result<String, toml::ser::Error> {
+    let address = |bus: BusSpec| BusAddress {
+        name: bus.name,
+        transport: bus.transport,
+        address: "127.0.0.1:502".into(),
+        units: bus.units.into_iter().map(|(unit, model)| UnitAddress { unit, model }).collect(),
+    };
+    let buses: Vec<_> = HomeOptions::usual(None).over_tcp().buses.into_iter().map(address).collect();
+    let hub = HubOptions { page: "127.0.0.1:8080".into(), pin: None, journal: String::new() };
+    hub_toml(plant, &buses, &hub)
 }
 
 /// The charge controller measures voltage and loads; a monitor on the GX counts the current, and so sees

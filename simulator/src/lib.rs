@@ -6,21 +6,25 @@
 //! - [`wire`]: Modbus TCP and RTU, with faults.
 //! - [`home`]: a home that runs in this process.
 //! - [`hub_config`]: the configuration of a hub that fits it.
+//! - [`lifetime`]: homes with a lead-acid battery, lived through for years, and how their batteries wear.
 //! - [`lockstep`]: simulator and hub in step.
+//! - [`policy`]: what others do with a home's tiers, to compare with.
 //! - [`power`]: recorded homes through the hub's own decisions, in this process.
 //! - `lake`: the telemetry of a fleet of homes (feature `series`).
 //! - `series`: Parquet files of simulated homes (feature `series`).
 //!
-//! Nothing of the hub's own estimates is used here, nor its device files; but for [`power`], which has no
-//! wire between plant and hub.
+//! Nothing of the hub's own estimates is used here, nor its device files; but for [`power`] and [`lifetime`],
+//! which have no wire between plant and hub.
 
 pub mod device;
 pub mod home;
 pub mod hub_config;
 #[cfg(feature = "series")]
 pub mod lake;
+pub mod lifetime;
 pub mod lockstep;
 pub mod plant;
+pub mod policy;
 pub mod power;
 #[cfg(feature = "series")]
 pub mod series;

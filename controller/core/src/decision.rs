@@ -5,6 +5,7 @@ use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::quantity::{Celsius, Seconds, StateOfCharge, Volts, Watts};
 use sunkeep_models::time::Uptime;
 
+use crate::care::Needs;
 use crate::settings::Tier;
 use crate::steps::Draw;
 
@@ -15,6 +16,8 @@ pub struct Decision {
     pub charge: ChargeBounds,
     /// Whether a plan held, or the reserve rule stood in.
     pub basis: Basis,
+    /// What the battery needs.
+    pub needs: Needs,
     /// What protection is doing.
     pub alarm: Option<Alarm>,
     /// Each load, in the order of the settings.
@@ -85,6 +88,8 @@ pub enum Because {
     PowersHub,
     /// A person asked for it.
     Pinned,
+    /// The battery is full: what the sun brings beyond would be thrown away.
+    Surplus,
     /// Energy is held back for the tiers above it.
     Held {
         /// Tier of the load.
@@ -129,6 +134,15 @@ pub enum Because {
         /// What may be drawn.
         limit: Watts,
     },
+    /// The battery has not been full for long, and is to become full first.
+    NotFull {
+        /// State of charge then: its lower bound.
+        left: StateOfCharge,
+        /// Level that decided.
+        keep: StateOfCharge,
+        /// Time since it was full.
+        since_full: Seconds,
+    },
 }
 
 impl Because {
@@ -139,12 +153,14 @@ impl Because {
             Self::NotSwitched => "not switched",
             Self::PowersHub => "powers the hub",
             Self::Pinned => "asked for",
+            Self::Surplus => "surplus",
             Self::Held { .. } => "reserve held",
             Self::Waiting { .. } => "waiting",
             Self::LowVoltage { .. } => "low voltage",
             Self::LowCharge { .. } => "low charge",
             Self::Hot { .. } => "battery hot",
             Self::Overload { .. } => "overload",
+            Self::NotFull { .. } => "battery not full for long",
         }
     }
 }

@@ -15,7 +15,9 @@ use crate::steps::{self, Draw};
 pub fn advance(settings: &Settings, state: &mut State, image: &ProcessImage) -> ChargeBounds {
     let elapsed = state.last.map_or(Seconds::ZERO, |last| image.now.since(last));
     state.charge.advance(&settings.battery, elapsed, &sample(settings, image));
-    state.charge.bounds()
+    let bounds = state.charge.bounds();
+    state.care.advance(elapsed, bounds, state.charge.is_full());
+    bounds
 }
 
 /// What is fresh enough to believe.

@@ -15,8 +15,10 @@ use crate::image::{ProcessImage, Reading};
 use crate::settings::Settings;
 use crate::steps::is_unmetered;
 
-/// State of charge above which panels may be throttled because there is nowhere to put the energy.
-const MAYBE_FULL: f64 = 0.97;
+/// State of charge above which a battery that takes nothing is in float, and panels are throttled.
+pub(crate) const NEARLY_FULL: f64 = 0.9;
+/// State of charge above which there is nowhere to put the energy.
+const FULL: f64 = 0.97;
 
 /// Slot means of the past: demand of each tier, of all together, and what the sun gave.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -234,6 +236,12 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Dem
 
 /// What the panels could deliver now, W; `None` where nobody measures it or they may be throttled.
 pub fn sun_now(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Option<Watts> {
+    // A charger that goes over to float delivers nothing for a while: only what a nearly full battery takes in proves
+    // that the panels are not throttled.
+    let amps = image.fresh(settings, image.battery.current).unwrap_or(f64::INFINITY);
+    if charge.best.ratio() >= NEARLY_FULL && amps <= settings.battery.tail_current.0 {
+        return None;
+    }
     match sunshine(settings, image, charge) {
         Evidence::Measured(watts) => Some(Watts(watts)),
         Evidence::Missing | Evidence::Masked => None,
@@ -242,12 +250,23 @@ pub fn sun_now(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) 
 
 /// What the panels delivered, and whether that is what they could have.
 fn sunshine(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Evidence {
+    let Some(watts) = image.fresh(settings, image.sun) else { return Evidence::Missing };
+    if takes_no_more(settings, image, charge) { Evidence::Masked } else { Evidence::Measured(watts.max(0.0)) }
+}
+
+/// Whether the battery may take less than the panels could give: its voltage is that of absorption; or it is nearly
+/// full and neither charged nor discharged, as in float; or, where nobody measures the current, it is as good as full
+/// and the sun shines. At night a battery is discharged, be it ever so little.
+pub(crate) fn takes_no_more(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> bool {
     let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
-    let Some(watts) = fresh(image.sun) else { return Evidence::Missing };
-    let absorbing = fresh(image.battery.voltage).is_some_and(|volts| {
-        volts >= settings.battery.absorption_voltage.0 - settings.battery.voltage_error.0
-    });
-    let full = charge.best.ratio() >= MAYBE_FULL;
-    // At night nothing is throttled, however full the battery is.
-    if (absorbing || full) && watts > 1.0 { Evidence::Masked } else { Evidence::Measured(watts.max(0.0)) }
+    let (battery, best) = (&settings.battery, charge.best.ratio());
+    let absorption = battery.absorption_voltage.0 - battery.voltage_error.0;
+    let idle = match fresh(image.battery.current) {
+        Some(amps) => {
+            let error = battery.current_offset_error.0 + amps.abs() * battery.current_gain_error;
+            best >= NEARLY_FULL && (-error..=battery.tail_current.0 + error).contains(&amps)
+        }
+        None => best >= FULL && fresh(image.sun).is_some_and(|watts| watts > 1.0),
+    };
+    idle || fresh(image.battery.voltage).is_some_and(|volts| volts >= absorption)
 }

@@ -3,6 +3,7 @@
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::quantity::{Seconds, WattHours, Watts};
 
+use crate::care::Needs;
 use crate::decision::{Alarm, Because, LoadDecision};
 use crate::settings::{Load, Settings, Tier};
 
@@ -29,6 +30,7 @@ pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
         Because::NotSwitched => format!("{name} is always on: it has no relay."),
         Because::PowersHub => format!("{name} stays on: the hub lives from it."),
         Because::Pinned => format!("{name} {state}: somebody asked for it."),
+        Because::Surplus => format!("{name} {state}: the battery is full and the sun brings more."),
         Because::Held { tier, left, keep, until } => {
             let until = until.map_or(String::new(), |until| format!(" until {}", moment(until, clock)));
             format!("{name} {state}{until}: {left} left, {keep} needed {}.", protected(tier))
@@ -44,6 +46,12 @@ pub fn reason(name: &str, on: bool, because: Because, clock: Clock) -> String {
         }
         Because::Hot { read, limit } => format!("{name} {state}: battery at {read}, limit {limit}."),
         Because::Overload { read, limit } => format!("{name} {state}: {read} drawn, {limit} allowed."),
+        Because::NotFull { left, keep, since_full } => {
+            let when = days(since_full);
+            format!(
+                "{name} {state}: {left} left, {keep} needed for the battery, which was last full {when} ago."
+            )
+        }
     }
 }
 
@@ -54,6 +62,32 @@ pub fn alarm(alarm: Alarm) -> &'static str {
         Alarm::BatteryEmpty => "The battery is nearly empty: all loads are off to save it.",
         Alarm::BatteryHot => "The battery is too hot: only critical loads are supplied.",
         Alarm::Overload => "The loads drew too much: some were switched off.",
+    }
+}
+
+/// What the battery needs, in sentences.
+pub fn needs(needs: &Needs) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let (Some(since_full), Some(floor)) = (needs.since_full, needs.floors[Tier::Convenience.place()]) {
+        sentences.push(format!(
+            "The battery was last full {} ago: what can wait is held back below {floor} until it is full again, for \
+             that wears it less.",
+            days(since_full)
+        ));
+    }
+    if let Some((takes, read)) = needs.takes {
+        let takes = if takes < Watts(0.5) { "no charge".into() } else { format!("{takes} at most") };
+        sentences.push(format!("The battery is at {read} and takes {takes}: the plan counts on no more."));
+    }
+    sentences
+}
+
+/// Days in words: `a day`, `9 days`; hours below that.
+fn days(since: Seconds) -> String {
+    match (since.0 / 86_400.0).floor() as i64 {
+        0 => span(since),
+        1 => "a day".into(),
+        days => format!("{days} days"),
     }
 }
 

@@ -11,8 +11,10 @@
 //! 3. [`guards`]: strike what must not be switched now. A guard never adds a proposal.
 //! 4. [`protection`]: switch off what the battery cannot bear. Protection never switches anything on.
 //!
-//! Beside the cycle, [`planner`] turns forecasts into a plan, and [`explain`] turns decisions into sentences.
+//! [`care`] says what the battery needs before anything is proposed. Beside the cycle, [`planner`] turns forecasts
+//! into a plan, and [`explain`] turns decisions into sentences.
 
+pub mod care;
 pub mod decision;
 pub mod disaggregate;
 pub mod estimate;

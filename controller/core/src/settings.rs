@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 use sunkeep_models::battery::BatterySpec;
 use sunkeep_models::quantity::{Celsius, Seconds, StateOfCharge, Volts, Watts};
 
+use crate::care::Care;
+
 /// How vital a load is. Ordered: the first is shed last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +57,8 @@ pub struct Settings {
     pub protection: Protection,
     /// What is held back for the more vital tiers.
     pub reserve: Reserve,
+    /// What is held back for the battery itself, and what it takes.
+    pub care: Care,
     /// How fast switching may go.
     pub pace: Pace,
     /// The loads. Their order is their number everywhere.

@@ -5,6 +5,7 @@ use sunkeep_models::battery::{BatterySample, ChargeEstimator};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
 
+use crate::care::CareState;
 use crate::decision::Because;
 use crate::settings::{Settings, SettingsDigest};
 use crate::steps::Steps;
@@ -32,6 +33,8 @@ pub struct State {
     pub empty: Latch,
     /// The temperature latch.
     pub hot: Latch,
+    /// When the battery was full last, and how empty it has been since.
+    pub care: CareState,
     /// The total, to see what the loads without a meter draw.
     pub steps: Steps,
 }
@@ -94,13 +97,15 @@ impl State {
             low: Latch::default(),
             empty: Latch::default(),
             hot: Latch::default(),
+            care: CareState::default(),
             steps: Steps::default(),
         }
     }
 
     /// What is left of the state after the hub was off: latches and reasons stay, times of the earlier boot
     /// mean nothing, and the relays must be looked at again. A wish of a person ends with the power, for
-    /// nobody can say how much of its hour was left. Under other settings only the estimate is kept.
+    /// nobody can say how much of its hour was left. Under other settings only the estimate is kept, and what is
+    /// known of the battery's care.
     ///
     /// `off_for` is how long nothing was measured; unknown counts as [`UNKNOWN_OUTAGE`].
     #[must_use]
@@ -108,10 +113,11 @@ impl State {
         let digest = settings.digest();
         if self.settings != digest {
             // Loads may have changed places: of the old state only the battery is still the same thing.
-            self = Self { charge: self.charge, ..Self::new(settings) };
+            self = Self { charge: self.charge, care: self.care, ..Self::new(settings) };
         }
         let off_for = off_for.unwrap_or(UNKNOWN_OUTAGE);
         self.charge.advance(&settings.battery, off_for, &BatterySample::default());
+        self.care.advance(off_for, self.charge.bounds(), false);
         self.last = None;
         self.last_pass = None;
         self.steps = Steps::default();

@@ -4,7 +4,7 @@ use crate::decision::{Because, Change, Decision, LoadDecision};
 use crate::image::{ProcessImage, Request};
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{estimate, guards, propose, protection, steps};
+use crate::{care, estimate, guards, propose, protection, steps};
 
 /// Decides one cycle. Pure: the same arguments give the same answer, bit for bit.
 ///
@@ -15,7 +15,8 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
     take_requests(settings, &mut state, image);
     steps::observe(settings, &mut state, image);
 
-    let (basis, proposals) = propose::propose(settings, &state, image, charge);
+    let needs = care::needs(settings, &state, image, charge);
+    let (basis, proposals) = propose::propose(settings, &state, image, charge, &needs);
     let allowed = guards::strike(settings, &state, image, proposals);
 
     let mut wanted: Vec<(bool, Because)> =
@@ -57,7 +58,7 @@ pub fn step(settings: &Settings, mut state: State, image: &ProcessImage) -> (Sta
             draws: steps::draw(&settings.loads[number], load).filter(|_| steps::is_unmetered(image, number)),
         }
     });
-    let decision = Decision { charge, basis, alarm: verdict.alarm, loads: loads.collect(), changes };
+    let decision = Decision { charge, basis, needs, alarm: verdict.alarm, loads: loads.collect(), changes };
     (state, decision)
 }
 
@@ -108,6 +109,9 @@ fn tells_news(before: &Because, after: &Because) -> bool {
     match (before, after) {
         (Because::Held { keep: was, until: before, .. }, Because::Held { keep: is, until: after, .. }) => {
             before != after || (was.ratio() - is.ratio()).abs() > 0.01
+        }
+        (Because::NotFull { keep: was, .. }, Because::NotFull { keep: is, .. }) => {
+            (was.ratio() - is.ratio()).abs() > 0.01
         }
         _ => before.word() != after.word(),
     }

@@ -8,6 +8,7 @@ mod story;
 use lived::{MIDNIGHT, forecasts, outlook};
 use proptest::prelude::*;
 use story::{load, settings};
+use sunkeep_core::care::Needs;
 use sunkeep_core::evidence::History;
 use sunkeep_core::image::ProcessImage;
 use sunkeep_core::planner::{Outlook, PLAN_SLOTS};
@@ -74,7 +75,8 @@ fn proposed(settings: &Settings, state: &State, plan: &Plan, charge: f64) -> Vec
     let mut image = ProcessImage::empty(plan.made, settings);
     image.plan = Some(plan.clone());
     let at = StateOfCharge::clamped(charge);
-    let (_, proposals) = propose(settings, state, &image, ChargeBounds { low: at, best: at, high: at });
+    let charge = ChargeBounds { low: at, best: at, high: at };
+    let (_, proposals) = propose(settings, state, &image, charge, &Needs::default());
     proposals.iter().map(|proposal| proposal.on).collect()
 }
 

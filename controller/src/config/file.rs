@@ -25,6 +25,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) reserve: ReserveTable,
     #[serde(default)]
+    pub(super) care: CareTable,
+    #[serde(default)]
     pub(super) pace: PaceTable,
     #[serde(default, rename = "bus")]
     pub(super) buses: Vec<Spanned<BusTable>>,
@@ -114,6 +116,24 @@ pub(super) struct ReserveTable {
     pub(super) important_percent: Option<Spanned<f64>>,
     pub(super) convenience_percent: Option<Spanned<f64>>,
     pub(super) hysteresis_percent: Option<Spanned<f64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CareTable {
+    pub(super) rising_floor: Option<bool>,
+    pub(super) after_days: Option<Spanned<f64>>,
+    pub(super) rise_percent_a_day: Option<Spanned<f64>>,
+    pub(super) highest_percent: Option<Spanned<f64>>,
+    pub(super) highest_important_percent: Option<Spanned<f64>>,
+    pub(super) charge_limits: Option<Spanned<Vec<ChargeLimitTable>>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChargeLimitTable {
+    pub(super) from_c: f64,
+    pub(super) percent: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]

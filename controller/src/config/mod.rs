@@ -4,6 +4,7 @@
 //! [`Wiring`] for the shell. Nothing is repaired: every refusal names its line, what stands there and what
 //! was expected.
 
+mod care;
 mod connect;
 mod file;
 mod resolve;

@@ -45,6 +45,7 @@ pub(super) fn home(
     let settings = Settings {
         protection: protection(&battery, &file.limits, problems),
         reserve: reserve(&file.reserve, problems),
+        care: super::care::care(&file.care, battery.chemistry, problems),
         pace: Pace {
             cap: file.pace.cap.as_ref().map_or(2, |cap| *cap.get_ref()),
             settle: Seconds(problems.number_or("settle_s", file.pace.settle_s.as_ref(), 0.0, 3600.0, 10.0)),

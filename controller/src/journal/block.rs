@@ -372,6 +372,7 @@ mod tests {
             low: sunkeep_core::state::Latch::default(),
             empty: sunkeep_core::state::Latch::default(),
             hot: sunkeep_core::state::Latch::default(),
+            care: sunkeep_core::care::CareState::default(),
             steps: sunkeep_core::steps::Steps::default(),
         }
     }

@@ -35,14 +35,17 @@ pub fn moment(path: &Path, unix: i64) -> Result<Option<Moment>, JournalError> {
         if !cycles.ran_under(&settings) {
             continue;
         }
-        let mut state = cycles.before;
+        let (mut state, mut last) = (cycles.before, None);
         for image in cycles.images {
             let (after, decision) = step(&settings, state, &image);
             state = after;
             // A cycle without a wall clock cannot be told apart from its neighbours by the time of day.
             if image.wall.is_some_and(|wall| wall.unix <= unix && unix - wall.unix <= SEARCHED) {
-                found = Some(Moment { image, decision, settings: settings.clone() });
+                last = Some((image, decision));
             }
+        }
+        if let Some((image, decision)) = last {
+            found = Some(Moment { image, decision, settings });
         }
     }
     Ok(found)

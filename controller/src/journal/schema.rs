@@ -15,7 +15,7 @@ use super::points::StoreId;
 /// "SUNK": marks a database as a journal.
 const APPLICATION: i64 = 0x5355_4e4b;
 /// Layout this version reads and writes.
-const LAYOUT: i64 = 5;
+const LAYOUT: i64 = 6;
 /// Size of a page, bytes. A commit rewrites whole pages, so small ones write less; the measurement is in
 /// the example `journal_bytes`.
 pub const PAGE_SIZE: u32 = 512;

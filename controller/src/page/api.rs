@@ -98,6 +98,7 @@ pub(super) fn document(view: &View, age: f64) -> Value {
         "load_w": fresh(image.load),
         "basis": match decision.basis { Basis::Plan => "plan", Basis::ReserveRule => "reserve rule" },
         "alarm": decision.alarm.map(explain::alarm),
+        "care": night::needs(view),
         "loads": loads(view),
         "forecast": view.forecasts.as_deref().map(forecast),
         "past_minutes": POINT_MINUTES,

@@ -21,6 +21,7 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
     ("load_w", "W", "power all loads draw together"),
     ("basis", "", "plan, or reserve rule where no plan holds"),
     ("alarm", "", "what protection does, in a sentence; null if nothing"),
+    ("care[]", "", "what the battery needs, in sentences; empty if nothing"),
     ("loads[].number", "", "number of the load, as /keep?load= wants it"),
     ("loads[].name", "", "short name from the configuration"),
     ("loads[].label", "", "what the household calls it"),

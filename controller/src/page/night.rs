@@ -166,6 +166,11 @@ pub(super) fn night(sun: &Forecast, now: i64) -> Option<Night> {
     Some(Night { from: start(from), until: until.map(start) })
 }
 
+/// What the battery needs, in sentences.
+pub(super) fn needs(view: &View) -> Vec<String> {
+    explain::needs(&view.decision.needs)
+}
+
 /// What tripped, in a sentence.
 pub(super) fn alarm(view: &View) -> Option<&'static str> {
     view.decision.alarm.map(explain::alarm)

@@ -124,6 +124,9 @@ fn alarms(view: &View) -> Markup {
         @if let Some(sentence) = night::alarm(view) {
             p class="note bad" { b { "Alarm. " } (sentence) }
         }
+        @for sentence in night::needs(view) {
+            p class="note side" { b { "Battery care. " } (sentence) }
+        }
         @for fault in view.faults.iter() {
             p class="note side" { b { "Fault. " } (fault) }
         }

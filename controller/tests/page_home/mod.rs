@@ -177,6 +177,7 @@ impl Home {
             }),
             history: &History::default(),
             sun_now: None,
+            needs: sunkeep_core::care::Needs::default(),
         };
         let outlook = plan(&self.settings, &input).expect("the forecasts describe days");
         self.image.plan = Some(outlook.plan.clone());

@@ -130,6 +130,11 @@ impl ChargeEstimator {
         }
     }
 
+    /// Whether voltage and tail current have just said for long enough that it is full.
+    pub fn is_full(&self) -> bool {
+        self.full_for >= FULL_AFTER
+    }
+
     /// Takes the estimate `dt` further, at whose end `sample` was read. A sample speaks for the last two
     /// minutes of a longer step; before them nothing is taken as known.
     pub fn advance(&mut self, spec: &BatterySpec, dt: Seconds, sample: &BatterySample) {

@@ -8,6 +8,7 @@ mod lake;
 mod power;
 #[cfg(feature = "series")]
 mod series;
+mod wear;
 mod which_home;
 
 use std::io::Write;
@@ -43,6 +44,8 @@ enum Command {
     /// Writes half-hourly series of simulated homes as Parquet.
     #[cfg(feature = "series")]
     Series(series::Arguments),
+    /// Lives through years of homes with a lead-acid battery, and prints how long it lasts under each policy.
+    Wear(wear::Arguments),
 }
 
 /// Reads the command line and does what it says.
@@ -56,6 +59,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Power(arguments) => power::run(&arguments)?,
         #[cfg(feature = "series")]
         Command::Series(arguments) => series::run(&arguments)?,
+        Command::Wear(arguments) => wear::run(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use jiff::civil::Date;
 use serde::Serialize;
 use sunkeep_simulator::plant::Series;
-use sunkeep_simulator::power::{Options, Planner, Score, play, write_switches};
+use sunkeep_simulator::policy::Policy;
+use sunkeep_simulator::power::{Options, Planner, Score, play, play_rule, write_switches};
 
 /// Most sites that are taken from a folder.
 const MOST_SITES: usize = 10_000;
@@ -29,6 +30,10 @@ pub(super) struct Arguments {
     /// Who decides what is held back; the hub's planner with its forecasts unless told.
     #[arg(long, value_enum)]
     planner: Option<Chosen>,
+    /// Plays a policy instead: one of the field as a row begins, by the true state of charge; or the planner's method, told
+    /// what is to come.
+    #[arg(long, value_enum, conflicts_with = "planner")]
+    policy: Option<Told>,
     /// First local day; a series begins with its first row unless told.
     #[arg(long, value_name = "YYYY-MM-DD")]
     start: Option<Date>,
@@ -60,11 +65,45 @@ enum Chosen {
     None,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Told {
+    /// Nothing is shed before the hardware cuts.
+    Disconnect,
+    /// Convenience below 50 %, important loads below 30 % (SPAN).
+    ThreeTiers,
+    /// Two levels by time of day (SMA).
+    TiersByTime,
+    /// A floor that rises while the battery is not charged (Victron).
+    BatteryLife,
+    /// The planner's method, told that yesterday comes again.
+    Persistence,
+    /// The planner's method, told the next 48 hours.
+    Told48,
+}
+
+impl Told {
+    /// The rule, or the planner, and its name.
+    fn policy(self) -> (Result<Policy, Planner>, &'static str) {
+        let rule = |policy: Policy| (Ok(policy), policy.name());
+        match self {
+            Self::Disconnect => rule(Policy::Disconnect),
+            Self::ThreeTiers => rule(Policy::ThreeTiers),
+            Self::TiersByTime => rule(Policy::TiersByTime),
+            Self::BatteryLife => rule(Policy::BatteryLife),
+            Self::Persistence => (Err(Planner::Persistence), "persistence"),
+            Self::Told48 => (Err(Planner::Told), "told48"),
+        }
+    }
+}
+
 /// One line on standard output.
 #[derive(Serialize)]
 struct Line {
     #[serde(flatten)]
     score: Score,
+    /// The policy, where it is not the hub's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'static str>,
     /// The hub's defaults, the same for every site.
     settings: &'static str,
     /// Whether only the sum of what the tiers draw was known.
@@ -103,7 +142,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Plays a site, prints its line and writes its switches.
 fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
     let benchmark = arguments.folder.is_some();
+    let policy = arguments.policy.map(Told::policy);
     let planner = match arguments.planner {
+        _ if let Some((Err(planner), _)) = policy => planner,
         Some(Chosen::None) => Planner::None,
         Some(Chosen::Past) => Planner::Past,
         None if benchmark => Planner::Past,
@@ -115,11 +156,15 @@ fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
     let began = now();
     let hold = arguments.hold || benchmark;
     let options = Options { planner, hold, start_unix, days: arguments.days, one_meter: arguments.one_meter };
-    let played = play(series, &arguments.zone, options)?;
+    let played = match policy {
+        Some((Ok(policy), _)) => play_rule(series, &arguments.zone, policy, options)?,
+        _ => play(series, &arguments.zone, options)?,
+    };
     let wall = began.elapsed().as_secs_f64();
     let line = Line {
         simulated_years_a_second: (played.score.days / 365.25 / wall * 1e4).round() / 1e4,
         wall_seconds: (wall * 100.0).round() / 100.0,
+        policy: policy.map(|(_, name)| name),
         settings: "default",
         one_meter: arguments.one_meter,
         score: played.score,

@@ -15,6 +15,7 @@ mod recorded;
 mod recording;
 mod solar_home;
 pub mod sun;
+pub mod wear;
 mod weather;
 
 use core::time::Duration;

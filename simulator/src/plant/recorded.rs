@@ -104,6 +104,11 @@ impl RecordedHome {
         &self.series.name
     }
 
+    /// What is played.
+    pub fn series(&self) -> &Series {
+        &self.series
+    }
+
     /// IANA name of the time zone.
     pub fn zone(&self) -> &str {
         self.zone.name()

@@ -14,6 +14,7 @@ use super::ledger::Ledger;
 use super::panels::Offer;
 use super::readings::{Readings, Today};
 use super::sun;
+use super::wear::Work;
 use super::weather::Weather;
 
 /// Why a home cannot be built.
@@ -143,6 +144,11 @@ impl SolarHome {
     /// Demand of every appliance now, W, whether it gets it or not.
     pub fn demand(&self) -> f64 {
         self.appliances.iter().map(Appliance::demand).sum()
+    }
+
+    /// What an appliance draws now, W, as a meter of its own would show; nothing where it gets no power.
+    pub fn drawn(&self, appliance: usize) -> f64 {
+        self.appliances.get(appliance).filter(|_| self.is_powered(appliance)).map_or(0.0, Appliance::demand)
     }
 
     /// Moves the home on.
@@ -328,6 +334,19 @@ impl SolarHome {
     /// State of charge, 0 to 1.
     pub fn charge(&self) -> f64 {
         self.battery.charge()
+    }
+
+    /// What the battery does now, for a step of so many hours.
+    pub fn work(&self, hours: f64) -> Work {
+        let spec = self.battery.spec();
+        Work {
+            hours,
+            current: self.battery.current(),
+            cell: self.battery.voltage() / f64::from(spec.cells),
+            rest: spec.chemistry.cell_voltage(self.battery.charge()),
+            charge: self.battery.charge(),
+            temperature: self.battery.temperature(),
+        }
     }
 
     /// Energy in the battery above empty, Wh.

@@ -8,26 +8,28 @@
 //! this home has lived through alone: the factory load model was trained on these very homes, and is never
 //! asked. From its second week on the hub's planner makes the same plans with forecasts and without.
 
+mod rule;
 mod score;
+mod told;
 
 use core::time::Duration;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
 use sunkeep_core::evidence::{EndedSlot, History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
-use sunkeep_core::planner::{PlanInput, plan};
+use sunkeep_core::planner::{PlanInput, plan, plan_told};
 use sunkeep_core::{Decision, Plan, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 
-use crate::home::{BusAddress, HomeOptions, UnitAddress};
-use crate::hub_config::{HubOptions, hub_toml};
+use crate::hub_config::on_paper;
 use crate::plant::{Plant, RecordedHome, Series, SeriesError, Tier};
 
+pub use rule::play_rule;
 pub use score::Score;
 
 /// Length of a cycle.
@@ -48,6 +50,10 @@ pub enum Planner {
     Hub,
     /// The hub's planner, without any forecast or prior.
     Past,
+    /// The planner's method, told that yesterday comes again and again.
+    Persistence,
+    /// The planner's method, told what the next 48 hours bring.
+    Told,
     /// Nobody: the reserve rule holds alone, as on a hub without a clock.
     None,
 }
@@ -93,6 +99,8 @@ pub struct Played {
     pub score: Score,
     /// What was on at the start of each row, as the hub had just decided.
     pub switches: Vec<[bool; 3]>,
+    /// What the tiers wanted and did not get, Wh.
+    pub unserved: [f64; 3],
 }
 
 /// Plays a site.
@@ -115,7 +123,8 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
         }
         run.advance();
     }
-    Ok(Played { score: Score::of(&run.plant, options.planner, run.split.share()), switches })
+    let unserved = run.plant.ledger().unserved;
+    Ok(Played { score: Score::of(&run.plant, options.planner, run.split.share()), switches, unserved })
 }
 
 /// The plant and the hub's parts in step.
@@ -160,7 +169,7 @@ impl Run {
                 let settings = Arc::new(home.settings.clone());
                 Some(Forecasters::load(settings, home.zone.clone(), sun_forecaster(&home)?))
             }
-            Planner::Past | Planner::None => None,
+            Planner::Past | Planner::Persistence | Planner::Told | Planner::None => None,
         };
         let image = ProcessImage::empty(Uptime::default(), &home.settings);
         Ok(Self {
@@ -288,6 +297,7 @@ impl Run {
             into_slot: self.gone_of(slot),
             charge: decision.charge,
             sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
+            needs: decision.needs,
             history: self.history.clone(),
             learnt: None,
         };
@@ -304,8 +314,13 @@ impl Run {
             forecasts: None,
             history: &self.history,
             sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
+            needs: decision.needs,
         };
-        plan(&self.home.settings, &input).map(|outlook| outlook.plan)
+        let outlook = match told::ahead(self.planner, self.plant.series(), slot) {
+            Some(ahead) => plan_told(&self.home.settings, &PlanInput { sun_now: None, ..input }, &ahead),
+            None => plan(&self.home.settings, &input),
+        };
+        outlook.map(|outlook| outlook.plan)
     }
 
     fn gone_of(&self, slot: Slot) -> Seconds {
@@ -315,20 +330,7 @@ impl Run {
 
 /// The configuration that this home's hub would have on the wire.
 fn configuration(plant: &RecordedHome) -> Result<Home, PowerError> {
-    let on_paper = |bus: crate::home::BusSpec| BusAddress {
-        name: bus.name,
-        transport: bus.transport,
-        address: "127.0.0.1:502".into(),
-        units: bus.units.into_iter().map(|(unit, model)| UnitAddress { unit, model }).collect(),
-    };
-    let buses: Vec<_> = HomeOptions::usual(None).over_tcp().buses.into_iter().map(on_paper).collect();
-    let hub = HubOptions {
-        page: "127.0.0.1:8080".into(),
-        pin: None,
-        journal: PathBuf::new().display().to_string(),
-    };
-    let text = hub_toml(&Plant::Recorded(Box::new(plant.clone())), &buses, &hub)?;
-    Ok(Home::parse(plant.name(), &text)?)
+    Ok(Home::parse(plant.name(), &on_paper(&Plant::Recorded(Box::new(plant.clone())))?)?)
 }
 
 /// Writes switches as the scorer of the benchmark reads them.

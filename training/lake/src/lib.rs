@@ -10,6 +10,7 @@
 //! - `check`: what a file promises before anything is read, and which row group broke a promise.
 //! - `session`: the engine, here or on a cluster, with its bounds.
 //! - `query`: the questions, as SQL; the same on both.
+//! - `sweep`: one reading of the lake for many passes. `pass`: the slots of one of them.
 //! - `slots`: from sums to means, and what is no evidence.
 //! - `features`: from slots to rows, through the code of the hub.
 //! - `parquet_file`: writing tables so that they are whole or not there.
@@ -23,12 +24,14 @@ pub mod command;
 mod error;
 mod features;
 mod parquet_file;
+mod pass;
 mod plan;
 mod query;
 mod run;
 mod session;
 mod slots;
 mod source;
+mod sweep;
 
 pub use check::{FileFacts, check_files};
 pub use error::LakeError;

@@ -244,6 +244,11 @@ impl Workplace {
         fs::create_dir_all(&folder).map_err(LakeError::output(&folder, "create"))
     }
 
+    /// The records of a pass, until its slots are made.
+    pub(super) fn records(&self, pass: usize) -> PathBuf {
+        self.folder.join(format!("records-{pass:05}.parquet"))
+    }
+
     pub(super) fn slots(&self, pass: usize) -> PathBuf {
         self.folder.join(format!("slots-{pass:05}.parquet"))
     }

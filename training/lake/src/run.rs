@@ -6,39 +6,41 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_array::{Array, RecordBatch};
 use datafusion::common::cast::{as_int64_array, as_string_array};
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, stream};
 use indicatif::ProgressBar;
 use sunkeep_models::digest::sha256_hex;
-use sunkeep_models::lake::{CORRECTIONS, SITES, TELEMETRY, WEATHER, table};
+use sunkeep_models::lake::{SITES, TELEMETRY};
 use sunkeep_models::load_features::feature_hash;
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
 use super::check::{FileFacts, broken_row_group, check_files, gave_up};
 use super::error::LakeError;
 use super::features::{self, FEATURES_FILE, features_schema, slot_folder, stride};
-use super::parquet_file::{TableWriter, merge};
+use super::parquet_file::merge;
+use super::pass::{self, PassEngine, TABLES};
 use super::plan::{
-    Counts, FEATURES_TOML, FeaturesToml, MOST_NAMED, Noted, Pass, PassFeatures, PassSlots, Plan, SLOTS_FILE,
-    Span, Versions, Workplace, read_toml, write_toml,
+    Counts, FEATURES_TOML, FeaturesToml, Noted, Pass, PassFeatures, PassSlots, Plan, SLOTS_FILE, Span,
+    Versions, Workplace, read_toml, write_toml,
 };
-use super::query::{self, Present, Sites};
-use super::session::{Bounds, LEAST_MEMORY, cluster, local, register};
-use super::slots::{Slots, slots_schema};
+use super::query::{self, Present};
+use super::session::{Bounds, LEAST_MEMORY, PASSES_AT_ONCE, cluster, local, register};
+use super::slots::slots_schema;
 use super::source::{Lake, LakeFile};
+use super::sweep;
 
-/// Memory that a record takes while it is sorted, grouped and joined, bytes: 370 were too few.
-const ROW_BYTES: u64 = 512;
+/// Memory that a record takes while it is grouped, joined and sorted, bytes: so that a pass need not spill.
+const ROW_BYTES: u64 = 1500;
 /// Sites a lake may have.
 const MOST_SITES: usize = 1_000_000;
 /// Rows of a row group of the tables.
 const GROUP_ROWS: usize = 16_384;
-/// The tables of the lake.
-const TABLES: [&str; 4] = [TELEMETRY, SITES, CORRECTIONS, WEATHER];
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +68,7 @@ pub struct Request {
 /// The files of a lake that are read.
 struct Inputs {
     /// By table, in the order of [`TABLES`].
-    files: Vec<Vec<LakeFile>>,
+    files: Arc<[Vec<LakeFile>]>,
     fingerprint: String,
     counts: Counts,
     noted: Noted,
@@ -101,12 +103,10 @@ pub async fn make_features(
         Some(url) => cluster(&lake, url).await?,
         None => local(&lake, &bounds)?,
     };
-    for (name, files) in TABLES.into_iter().zip(&inputs.files) {
-        if let Some(schema) = table(name).filter(|_| !files.is_empty()) {
-            register(&context, &lake, name, schema, files)?;
-        }
+    for (name, files) in TABLES.into_iter().zip(inputs.files.iter()) {
+        register(&context, &lake, name, files)?;
     }
-    let job = Job { request, place, context, bounds, progress };
+    let job = Job { request, lake: lake.clone(), place, context, bounds, progress };
     // Some spoiled files make the reader panic.
     let ran = AssertUnwindSafe(job.run(&inputs)).catch_unwind().await.unwrap_or_else(|panic| {
         Err(LakeError::query("read the lake")(DataFusionError::Execution(gave_up(panic))))
@@ -122,8 +122,9 @@ pub async fn make_features(
 
 /// Lists the lake and reads all footers.
 async fn inspect(lake: &Lake, leave_out_broken: bool, progress: &ProgressBar) -> Result<Inputs, LakeError> {
+    let mut tables = Vec::with_capacity(TABLES.len());
     let mut inputs = Inputs {
-        files: Vec::new(),
+        files: Arc::new([]),
         fingerprint: String::new(),
         counts: Counts::default(),
         noted: Noted::default(),
@@ -150,8 +151,9 @@ async fn inspect(lake: &Lake, leave_out_broken: bool, progress: &ProgressBar) ->
                 Err(error) => broken.push(error),
             }
         }
-        inputs.files.push(whole);
+        tables.push(whole);
     }
+    inputs.files = tables.into();
     if !broken.is_empty() && !leave_out_broken {
         let (count, first) = (broken.len(), broken.swap_remove(0));
         return Err(LakeError::Files { count, first: Box::new(first) });
@@ -171,6 +173,11 @@ async fn inspect(lake: &Lake, leave_out_broken: bool, progress: &ProgressBar) ->
 }
 
 impl Inputs {
+    /// Which tables the lake has beside those that it must have.
+    fn present(&self) -> Present {
+        Present { corrections: !self.files[2].is_empty(), weather: !self.files[3].is_empty() }
+    }
+
     fn note_file(&mut self, table: &str, facts: &FileFacts) {
         self.counts.add(&format!("files_{table}"), 1);
         self.counts.add("row_groups_misfiled", facts.misfiled.len() as u64);
@@ -222,7 +229,7 @@ async fn locate(lake: &Lake, inputs: &Inputs, memory: u64, error: LakeError) -> 
             expected: format!("more, or fewer --sites-per-pass ({error})"),
         };
     }
-    for (table, files) in TABLES.into_iter().zip(&inputs.files) {
+    for (table, files) in TABLES.into_iter().zip(inputs.files.iter()) {
         if let Some(broken) = broken_row_group(lake, table, files).await {
             return broken;
         }
@@ -233,6 +240,7 @@ async fn locate(lake: &Lake, inputs: &Inputs, memory: u64, error: LakeError) -> 
 /// A run that has begun.
 struct Job<'a> {
     request: &'a Request,
+    lake: Lake,
     place: Workplace,
     context: SessionContext,
     bounds: Bounds,
@@ -292,7 +300,7 @@ impl Job<'_> {
             sites: 0,
             passes: Vec::new(),
         };
-        let most = (self.request.sites_per_pass, self.bounds.pool() as u64 / ROW_BYTES);
+        let most = (self.request.sites_per_pass, self.bounds.of_pass().pool() as u64 / ROW_BYTES);
         let mut sites_in_pass = 0;
         for batch in self.ask("count the records of each site", &query::sites()).await? {
             let failed = LakeError::query("count the records of each site");
@@ -339,45 +347,63 @@ impl Job<'_> {
 
     /// The slots of every pass.
     async fn slots(&self, plan: &Plan, inputs: &Inputs) -> Result<Vec<PassSlots>, LakeError> {
-        let present =
-            Present { corrections: !inputs.files[2].is_empty(), weather: !inputs.files[3].is_empty() };
         self.begin("slots", plan.passes.len());
-        let mut all = Vec::with_capacity(plan.passes.len());
+        let mut all = BTreeMap::new();
+        let mut open = Vec::new();
         for (number, pass) in plan.passes.iter().enumerate() {
-            let done = self.place.slots_done(number);
-            let made = match read_toml(&done)? {
-                Some(made) => made,
-                None => {
-                    let made = self.slots_of(number, pass, present).await?;
-                    write_toml(&done, &made)?;
-                    made
+            match read_toml(&self.place.slots_done(number))? {
+                Some(made) => {
+                    all.insert(number, made);
                 }
-            };
-            all.push(made);
-            self.progress.inc(1);
-        }
-        Ok(all)
-    }
-
-    async fn slots_of(&self, number: usize, pass: &Pass, present: Present) -> Result<PassSlots, LakeError> {
-        let sites = Sites { first: &pass.first, last: &pass.last };
-        let failed = LakeError::query("bring the records to slots");
-        let frame = self.context.sql(&query::slots(sites, present)).await.map_err(&failed)?;
-        let mut batches = frame.execute_stream().await.map_err(&failed)?;
-        let writer = TableWriter::create(&self.place.slots(number), &slots_schema(), GROUP_ROWS)?;
-        let mut slots = Slots::new(writer);
-        while let Some(batch) = batches.next().await {
-            slots.add(&batch.map_err(&failed)?)?;
-        }
-        let made = slots.finish()?;
-        let mut noted = Noted::default();
-        if made.counts.get("conflicting") > 0 {
-            let query = query::conflicts(sites, MOST_NAMED);
-            for batch in self.ask("name the records that contradict themselves", &query).await? {
-                name_conflicts(&batch, &mut noted).map_err(&failed)?;
+                None => open.push((number, pass)),
             }
         }
-        Ok(PassSlots::of(made, noted))
+        self.progress.inc(all.len() as u64);
+        for open in open.chunks(sweep::PASSES) {
+            if self.request.cluster.is_some() {
+                for (number, pass) in open {
+                    let made = pass::slots(&self.context, &self.place, *number, pass, inputs.present());
+                    all.insert(*number, made.await?);
+                    self.progress.inc(1);
+                }
+            } else {
+                sweep::sweep(&self.context, &self.place, open).await?;
+                self.slots_here(open, inputs, &mut all).await?;
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// The slots of some passes whose records were swept, some passes at a time.
+    async fn slots_here(
+        &self,
+        passes: &[(usize, &Pass)],
+        inputs: &Inputs,
+        all: &mut BTreeMap<usize, PassSlots>,
+    ) -> Result<(), LakeError> {
+        let tasks = stream::iter(passes.iter().copied()).map(|(number, pass)| {
+            let engine = PassEngine {
+                lake: self.lake.clone(),
+                bounds: self.bounds.of_pass(),
+                place: self.place.clone(),
+                files: inputs.files.clone(),
+                present: inputs.present(),
+            };
+            let pass = pass.clone();
+            let task = SpawnedTask::spawn(async move { engine.slots(number, &pass).await });
+            task.map(move |made| (number, made))
+        });
+        let mut tasks = tasks.buffer_unordered(PASSES_AT_ONCE);
+        while let Some((number, made)) = tasks.next().await {
+            // A task that panicked met a spoiled file, like one that failed.
+            let made = made.unwrap_or_else(|error| {
+                let why = error.try_into_panic().map_or_else(|error| error.to_string(), gave_up);
+                Err(LakeError::query("bring the records to slots")(DataFusionError::Execution(why)))
+            });
+            all.insert(number, made?);
+            self.progress.inc(1);
+        }
+        Ok(())
     }
 
     /// The rows of every pass.
@@ -491,28 +517,6 @@ impl Plan {
             }
         }
     }
-}
-
-/// Says which records came with two contents.
-fn name_conflicts(batch: &RecordBatch, into: &mut Noted) -> Result<(), DataFusionError> {
-    let text =
-        |column: usize| -> Result<&StringArray, DataFusionError> { as_string_array(batch.column(column)) };
-    let (sites, hubs, stores) = (text(0)?, text(1)?, text(2)?);
-    let number = |column: usize| as_int64_array(batch.column(column));
-    let (boots, sequences, variants) = (number(3)?, number(4)?, number(5)?);
-    for row in 0..batch.num_rows() {
-        let case = format!(
-            "site {:?}, hub {:?}, store {}, boot {}, sequence {}: came with {} contents, none is used",
-            sites.value(row),
-            hubs.value(row),
-            stores.value(row),
-            boots.value(row),
-            sequences.value(row),
-            variants.value(row)
-        );
-        into.add("conflicting", case);
-    }
-    Ok(())
 }
 
 /// The day of a slot, UTC, as in `2016-01-01`.

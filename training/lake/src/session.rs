@@ -1,20 +1,26 @@
 //! The engine that answers queries: DataFusion in this process within stated bounds of memory and disk, or
 //! a Ballista cluster that is asked the same. Which questions is not said here.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, Schema};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
-use datafusion::execution::disk_manager::DiskManagerBuilder;
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+
+use sunkeep_models::lake::{self, TELEMETRY};
+use url::Url;
 
 use super::error::LakeError;
 use super::source::{Lake, LakeFile};
 
-/// Queries run in so many parts at a time, each with its share of the memory.
+/// Passes that run at a time, each in an engine of its own with its share of the memory.
+pub(super) const PASSES_AT_ONCE: usize = 2;
+/// Files that are read at a time by a query over the whole lake, and parts in which a cluster works.
 const PARTS: usize = 2;
 /// Least memory that is worked with, bytes.
 pub(super) const LEAST_MEMORY: u64 = 128 << 20;
@@ -33,7 +39,7 @@ pub(super) struct Bounds {
     /// Disk for what does not fit into memory, bytes.
     pub(super) spill: u64,
     /// Folder for it.
-    pub(super) spill_folder: std::path::PathBuf,
+    pub(super) spill_folder: PathBuf,
 }
 
 impl Bounds {
@@ -41,10 +47,16 @@ impl Bounds {
     pub(super) fn pool(&self) -> usize {
         (self.memory / 2) as usize
     }
+
+    /// The share of one pass: [`PASSES_AT_ONCE`] have all there is.
+    pub(super) fn of_pass(&self) -> Self {
+        let share = |all: u64| all / PASSES_AT_ONCE as u64;
+        Self { memory: share(self.memory), spill: share(self.spill), ..self.clone() }
+    }
 }
 
-fn settings() -> SessionConfig {
-    let mut config = SessionConfig::new().with_target_partitions(PARTS).with_batch_size(BATCH);
+fn settings(parts: usize) -> SessionConfig {
+    let mut config = SessionConfig::new().with_target_partitions(parts).with_batch_size(BATCH);
     let options = config.options_mut();
     // Footers were read already, and what they say of sizes is not needed.
     options.execution.collect_statistics = false;
@@ -52,21 +64,31 @@ fn settings() -> SessionConfig {
     config
 }
 
-/// An engine in this process.
+/// An engine in this process for queries over the whole lake, whose answers are small or not held.
 pub(super) fn local(lake: &Lake, bounds: &Bounds) -> Result<SessionContext, LakeError> {
+    engine(lake, bounds, PARTS)
+}
+
+/// An engine in this process for one pass. A single part needs no exchange and no merge between its operators,
+/// and a third of their number.
+pub(super) fn for_pass(lake: &Lake, bounds: &Bounds) -> Result<SessionContext, LakeError> {
+    engine(lake, bounds, 1)
+}
+
+fn engine(lake: &Lake, bounds: &Bounds, parts: usize) -> Result<SessionContext, LakeError> {
     let failed = LakeError::query("start the engine");
     let disk = DiskManagerBuilder::default()
-        .with_mode(datafusion::execution::disk_manager::DiskManagerMode::Directories(vec![
-            bounds.spill_folder.clone(),
-        ]))
+        .with_mode(DiskManagerMode::Directories(vec![bounds.spill_folder.clone()]))
         .with_max_temp_directory_size(bounds.spill);
+    // Who comes first gets it: operators hold memory one after the other, and a fair share of it for each would let
+    // most of it lie idle while they spill.
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(bounds.pool())))
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(bounds.pool())))
         .with_disk_manager_builder(disk)
         .with_metadata_cache_limit(FOOTERS)
         .build_arc()
         .map_err(failed)?;
-    let mut config = settings();
+    let mut config = settings(parts);
     // A merge of spilled runs must find memory when everything else is taken.
     config.options_mut().execution.sort_spill_reservation_bytes = bounds.pool() / 16;
     let context = SessionContext::new_with_config_rt(config, runtime);
@@ -104,22 +126,37 @@ pub(super) async fn cluster(_lake: &Lake, url: &str) -> Result<SessionContext, L
 }
 
 /// Makes a table of the lake known to queries: exactly these files, with the columns of the lake; one that a
-/// file lacks reads as null.
+/// file lacks reads as null. A table without files is not there.
 pub(super) fn register(
     context: &SessionContext,
     lake: &Lake,
     table: &str,
-    schema: SchemaRef,
     files: &[LakeFile],
 ) -> Result<(), LakeError> {
+    let urls = files.iter().map(|file| lake.url(file)).collect::<Result<Vec<_>, _>>()?;
+    if urls.is_empty() { Ok(()) } else { register_urls(context, table, urls) }
+}
+
+/// Makes the records of one pass, in a file here, known as the telemetry of the lake.
+pub(super) fn register_swept(context: &SessionContext, records: &Path) -> Result<(), LakeError> {
+    let refused = |reason: String| LakeError::output(records, "read")(std::io::Error::other(reason));
+    let whole = records.canonicalize().map_err(LakeError::output(records, "find"))?;
+    let url = Url::from_file_path(&whole).map_err(|()| refused("no path for an URL".into()))?;
+    register_urls(context, TELEMETRY, vec![url])
+}
+
+fn register_urls(context: &SessionContext, table: &str, urls: Vec<Url>) -> Result<(), LakeError> {
     let failed = LakeError::query("open the tables of the lake");
-    let urls: Vec<ListingTableUrl> = files
-        .iter()
-        .map(|file| ListingTableUrl::try_new(lake.url(file)?, None).map_err(&failed))
-        .collect::<Result<_, _>>()?;
+    let Some(schema) = lake::table(table) else { return Ok(()) };
+    // What must not be null may be so in a file: then it is counted, and not taken for impossible.
+    let fields: Vec<Field> =
+        schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let urls = urls.into_iter().map(|url| ListingTableUrl::try_new(url, None));
+    let urls = urls.collect::<Result<Vec<_>, _>>().map_err(&failed)?;
     let options = ListingOptions::new(Arc::new(ParquetFormat::new())).with_file_extension(".parquet");
-    let config =
-        ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
+    let config = ListingTableConfig::new_with_multi_paths(urls)
+        .with_listing_options(options)
+        .with_schema(Arc::new(Schema::new(fields)));
     let listing = ListingTable::try_new(config).map_err(&failed)?;
     context.register_table(table, Arc::new(listing)).map_err(&failed)?;
     Ok(())

@@ -19,10 +19,13 @@ use sunkeep_models::forecast::Forecast;
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use sunkeep_models::time::{HORIZON, SLOT_SECONDS, Slot, Uptime};
 
-use self::scenarios::{DAY, Hour, Scenarios, TURN};
+use self::scenarios::{DAY, Scenarios, TURN};
 use self::value::{Bank, CHOICES, Choices, POINTS, Worth};
+use crate::care::Needs;
 use crate::evidence::History;
 use crate::settings::{Settings, SettingsDigest, Tier};
+
+pub use self::scenarios::Hour;
 
 /// Slots a plan holds for: the one it was made in and two more.
 pub const PLAN_SLOTS: usize = 3;
@@ -34,6 +37,9 @@ const TURNING: f32 = 0.3;
 /// What switching a tier must save, in hours of the home's mean demand as though all of it could wait: less
 /// is not worth a click of a relay.
 const PRICE_HOURS: f32 = 0.08;
+/// Hours for which a battery is taken to stay as cold or as hot as it is: it follows the air slowly, and by then
+/// the time of day is another.
+const STAYS: usize = 6;
 
 /// What the planner tells the cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +107,8 @@ pub struct PlanInput<'a> {
     pub history: &'a History,
     /// Power the panels deliver now, where nothing throttles them.
     pub sun_now: Option<Watts>,
+    /// What the battery needs.
+    pub needs: Needs,
 }
 
 /// What is forecast of a home.
@@ -142,8 +150,18 @@ impl Plan {
 pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
     let forecasts = input.forecasts.as_ref();
     let scenarios = Scenarios::gather(input.history, forecasts, input.issued, input.sun_now)?;
-    let bank = Bank::new(settings);
-    let costs = expected_costs(&bank, &scenarios, input.sun_now);
+    Some(plan_for(settings, input, &scenarios))
+}
+
+/// Makes the plan of somebody who is told the coming hours, whole days of them: to see what knowing is worth. No hub
+/// is. `None` without a whole day.
+pub fn plan_told(settings: &Settings, input: &PlanInput<'_>, ahead: &[Hour]) -> Option<Outlook> {
+    Some(plan_for(settings, input, &Scenarios::told(ahead)?))
+}
+
+fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -> Outlook {
+    let bank = Bank::new(settings, &input.needs);
+    let costs = expected_costs(&bank, scenarios, input);
     let price = scenarios.mean_demand * PRICE_HOURS / 1000.0;
     let levels = |price: f32| -> Vec<_> {
         let hourly = costs.iter().map(|choices| levels::of(settings, &bank, choices, price));
@@ -163,7 +181,8 @@ pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
         *restore = restore.map(|level| level.filter(|level| *level > back).or(Some(back)));
         restore[0] = Some(back);
     }
-    let expected = trajectory(settings, input, &scenarios, &keep, &restore);
+    raise(settings, &input.needs, &mut keep, &mut restore);
+    let expected = trajectory(settings, input, scenarios, &keep, &restore);
     let slots = (0..PLAN_SLOTS).map(|slot| PlannedSlot {
         keep: keep[slot],
         restore: restore[slot],
@@ -177,8 +196,8 @@ pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
         costs: ChoiceCosts { by_tiers_served: bank.at(&costs[0], input.charge.best) },
         slots: slots.collect(),
     };
-    let critical_need = reserve::critical_need(settings, forecasts);
-    Some(Outlook { plan, expected, keep, critical_need })
+    let critical_need = reserve::critical_need(settings, input.forecasts.as_ref());
+    Outlook { plan, expected, keep, critical_need }
 }
 
 /// The level below which no plan serves anything but the critical tier. In a home that is hardly known that is the
@@ -190,7 +209,7 @@ fn least_for_strangers(settings: &Settings, strangeness: f64) -> f64 {
 
 /// Expected cost of each choice in each of the hours that a plan shows, by charge: the days' own, by their
 /// weight.
-fn expected_costs(bank: &Bank, scenarios: &Scenarios, sun_now: Option<Watts>) -> Vec<Choices> {
+fn expected_costs(bank: &Bank, scenarios: &Scenarios, input: &PlanInput<'_>) -> Vec<Choices> {
     const TURNS: usize = DAY / TURN;
     let days = &scenarios.days;
     let turns: [Vec<f32>; TURNS] = std::array::from_fn(|turn| scenarios.turns(turn + 1));
@@ -198,7 +217,9 @@ fn expected_costs(bank: &Bank, scenarios: &Scenarios, sun_now: Option<Watts>) ->
     let mut worth = next.clone();
     let mut expected = vec![[[0.0; POINTS]; CHOICES]; HORIZON / 2];
     let mut choices = [[0.0; POINTS]; CHOICES];
+    let refusing = bank.refusing(&input.needs);
     for hour in (0..REACH).rev() {
+        let bank = if hour < STAYS { &refusing } else { bank };
         let into_day = hour % DAY + 1;
         if into_day.is_multiple_of(TURN) {
             turn(scenarios, &turns[into_day / TURN - 1], into_day == DAY, &next, &mut worth);
@@ -206,7 +227,7 @@ fn expected_costs(bank: &Bank, scenarios: &Scenarios, sun_now: Option<Watts>) ->
         }
         for (day, (next, worth)) in days.iter().zip(next.iter().zip(&mut worth)) {
             let mut energy = *day.hour(hour);
-            if let (0, Some(sun)) = (hour, sun_now) {
+            if let (0, Some(sun)) = (hour, input.sun_now) {
                 energy = Hour { sun: sun.0.max(0.0) as f32, ..energy };
             }
             bank.choices(next, &energy, &mut choices);
@@ -219,6 +240,25 @@ fn expected_costs(bank: &Bank, scenarios: &Scenarios, sun_now: Option<Watts>) ->
         std::mem::swap(&mut next, &mut worth);
     }
     expected
+}
+
+/// Raises levels to the floors that the battery needs.
+fn raise(
+    settings: &Settings,
+    needs: &Needs,
+    keep: &mut [[Option<StateOfCharge>; 4]],
+    restore: &mut [[Option<StateOfCharge>; 4]],
+) {
+    for (keep, restore) in keep.iter_mut().zip(restore) {
+        for tier in Tier::ALL {
+            let (keep, restore) = (&mut keep[tier.place()], &mut restore[tier.place()]);
+            if needs.floors[tier.place()].is_some() {
+                let levels = [*keep, *restore].map(Option::unwrap_or_default);
+                let raised = needs.raise(tier, settings.reserve.hysteresis, levels);
+                (*keep, *restore) = (Some(raised[0].0), Some(raised[1].0));
+            }
+        }
+    }
 }
 
 /// Lets futures turn into those of other days: `likely` says of which, row by row. At the end of a day the
@@ -271,7 +311,9 @@ fn trajectory(
             on[place] = serves(if on[place] { keep } else { restore }[place], charge);
             demand += if on[place] { f64::from(watts) } else { 0.0 };
         }
-        let net = (f64::from(likely.sun) - demand).min(settings.battery.worst_charge.0) * hours;
+        let most =
+            input.needs.takes.filter(|_| slot < 2 * STAYS).map_or(settings.battery.worst_charge, |it| it.0);
+        let net = (f64::from(likely.sun) - demand).min(most.0) * hours;
         charge += if net > 0.0 { net * efficiency } else { net / efficiency } / capacity;
         charge = charge.clamp(settings.reserve.floor.ratio().min(charge), 1.0);
     }

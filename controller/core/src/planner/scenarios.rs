@@ -28,9 +28,13 @@ const LEAST_MEASURED: usize = 12;
 pub(super) const TURN: usize = 6;
 /// Days of the same hour that fill a gap.
 const FILL_DAYS: usize = 7;
-/// How much a forecast's bright day (P90) counts beside that of P50. A dark one counts in full: a home that has
-/// not lived through dark days yet must not plan as if there were none.
-const RARE: f32 = 0.25;
+/// How much the dark, the usual and the bright day of a forecast count: three points that stand for a distribution
+/// whose 10th, 50th and 90th percentile they are (Keefer and Bodily, "Three-point approximations for continuous random
+/// variables", 1983).
+const SHARES: [f32; 3] = [0.3, 0.4, 0.3];
+/// How far a day as dark as one in ten lies between one of nothing but medians and one of nothing but P10: the slots of
+/// a day do not all turn out badly at once.
+const ALIKE: f32 = 0.8;
 /// How far apart two situations count as unlike, in means: sun of the last day, sun of the last three hours,
 /// demand of the last three hours, demand of the last day.
 const WIDTHS: [f32; 4] = [0.3, 0.5, 1.0, 0.3];
@@ -39,11 +43,11 @@ const LATELY: usize = 3;
 
 /// Energy of an hour, Wh.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Hour {
+pub struct Hour {
     /// What the panels could deliver.
-    pub(super) sun: f32,
+    pub sun: f32,
     /// What the critical, important and convenience tiers want.
-    pub(super) demand: [f32; 3],
+    pub demand: [f32; 3],
 }
 
 /// What is looked at to tell how alike two moments are, in widths.
@@ -79,6 +83,8 @@ pub(super) struct Scenarios {
     pub(super) lived: usize,
     /// Mean demand of all tiers in an hour, Wh.
     pub(super) mean_demand: f32,
+    /// Whether the days are known to come in this order: then no future turns into another.
+    known: bool,
 }
 
 impl Scenarios {
@@ -103,9 +109,23 @@ impl Scenarios {
         for day in &mut days {
             day.features = std::array::from_fn(|turn| features(&day.hours, DAY + turn * TURN, means));
         }
-        let mut scenarios = Self { days, lived, mean_demand: means[1] };
+        let mut scenarios = Self { days, lived, mean_demand: means[1], known: false };
         scenarios.weigh(&past, means, sun_now);
         Some(scenarios)
+    }
+
+    /// The days of a future that is known, whole days of it; its last day goes on for ever. `None` without a day.
+    pub(super) fn told(ahead: &[Hour]) -> Option<Self> {
+        let (whole, _) = ahead.as_chunks::<DAY>();
+        let day = |(place, today): (usize, &[Hour; DAY])| {
+            let mut hours = [Hour::default(); 2 * DAY];
+            hours[DAY..].copy_from_slice(today);
+            let (next, weight) = ((place + 1 < whole.len()).then_some(place + 1), f32::from(place == 0));
+            Day { hours, features: Default::default(), next, share: 1.0, weight }
+        };
+        let days: Vec<Day> = whole.iter().take(MOST_DAYS).enumerate().map(day).collect();
+        let mean_demand = means(&days)[1];
+        (!days.is_empty()).then_some(Self { days, lived: MOST_DAYS, mean_demand, known: true })
     }
 
     /// Weighs the days by how alike their start is to now.
@@ -152,6 +172,9 @@ impl Scenarios {
     /// like each of the days, row by row.
     pub(super) fn turns(&self, turn: usize) -> Vec<f32> {
         let ends = turn == DAY / TURN;
+        if self.known {
+            return self.go_on(ends);
+        }
         let mut turns = Vec::with_capacity(self.days.len() * self.days.len());
         for from in &self.days {
             let row = turns.len();
@@ -163,6 +186,16 @@ impl Scenarios {
             for likely in &mut turns[row..] {
                 *likely /= sum;
             }
+        }
+        turns
+    }
+
+    /// The turns of a future that is known: each day goes on as itself, and where it ends as the next.
+    fn go_on(&self, ends: bool) -> Vec<f32> {
+        let count = self.days.len();
+        let mut turns = vec![0.0; count * count];
+        for (place, day) in self.days.iter().enumerate() {
+            turns[place * count + day.next.filter(|_| ends).unwrap_or(place)] = 1.0;
         }
         turns
     }
@@ -280,9 +313,13 @@ fn forecast_days(past: &Past, Forecasts { demand, sun }: &Forecasts) -> Vec<Day>
         f32::midpoint(at(2 * hour), at(2 * hour + 1))
     };
     let mut days = Vec::new();
-    for (sun, share) in [(&sun.p10, 1.0), (&sun.p50, 1.0), (&sun.p90, RARE)] {
+    for (quantile, share) in [(&sun.p10, SHARES[0]), (&sun.p50, SHARES[1]), (&sun.p90, SHARES[2])] {
+        let sun = |place: usize| {
+            let (middle, end) = (energy(&sun.p50, place), energy(quantile, place));
+            middle + ALIKE * (end - middle)
+        };
         let hour = |hour: usize| Hour {
-            sun: energy(sun, hour),
+            sun: sun(hour),
             demand: std::array::from_fn(|tier| energy(&demand[tier].p50, hour)),
         };
         let today: [Hour; DAY] = std::array::from_fn(hour);

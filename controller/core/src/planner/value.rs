@@ -7,6 +7,7 @@
 
 use sunkeep_models::quantity::StateOfCharge;
 
+use crate::care::Needs;
 use crate::settings::Settings;
 
 use super::scenarios::Hour;
@@ -30,6 +31,8 @@ pub(super) struct Bank {
     per_wh: f32,
     /// Most that goes into the battery in an hour, Wh; what the sun brings beyond is thrown away.
     most_charged: f32,
+    /// Places below which each tier is held back for the battery's sake.
+    floors: [usize; 3],
 }
 
 /// Expected cost of the hours to come by charge: first with the loads connected, then, for the lowest
@@ -40,7 +43,7 @@ pub(super) type Worth = Vec<f32>;
 pub(super) type Choices = [[f32; POINTS]; CHOICES];
 
 impl Bank {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, needs: &Needs) -> Self {
         let hardware = settings.battery.cut_level.map_or(0.0, StateOfCharge::ratio);
         let cut = settings.protection.cutoff_charge.ratio().max(hardware).clamp(0.0, 0.9);
         let back = settings.protection.reconnect_charge.ratio().clamp(cut, 0.95);
@@ -52,7 +55,17 @@ impl Bank {
             efficiency: settings.efficiency.clamp(0.1, 1.0) as f32,
             per_wh: (steps / ((1.0 - cut) * capacity)) as f32,
             most_charged: settings.battery.worst_charge.0.max(0.0) as f32,
+            floors: std::array::from_fn(|tier| {
+                let floor = needs.floors[tier].map_or(0.0, StateOfCharge::ratio);
+                (((floor - cut) / (1.0 - cut) * steps).ceil().max(0.0) as usize).min(POINTS - 1)
+            }),
         }
+    }
+
+    /// The battery while it is as cold or as hot as now.
+    pub(super) fn refusing(&self, needs: &Needs) -> Self {
+        let takes = needs.takes.map_or(self.most_charged, |(most, _)| most.0.max(0.0) as f32);
+        Self { most_charged: self.most_charged.min(takes), ..*self }
     }
 
     /// A future in which nothing is wanted any more.
@@ -90,6 +103,12 @@ impl Bank {
                 missing -= WEIGHTS[choice - 1] * demand / 1000.0;
             }
             self.serve(next, hour.sun, wanted, [missing, all], &mut choices[choice]);
+            if choice > 0 {
+                // Below its floor a tier is held back, whatever the plan would like.
+                let (less, more) = choices.split_at_mut(choice);
+                let held = self.floors[choice - 1];
+                more[0][..held].copy_from_slice(&less[choice - 1][..held]);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each user takes its own part")]
 
+use sunkeep_core::care::Care;
 use sunkeep_core::settings::{Load, Pace, Protection, Reserve, Settings, Tier};
 use sunkeep_models::battery::{BatterySpec, Chemistry};
 use sunkeep_models::quantity::{AmpHours, Celsius, Seconds, StateOfCharge, Volts, Watts};
@@ -42,6 +43,7 @@ pub fn settings(loads: Vec<Load>) -> Settings {
             overload: None,
             overload_wait: Seconds(300.0),
         },
+        care: Care::none(),
         reserve: Reserve {
             floor: percent(20.0),
             important: percent(45.0),

@@ -78,6 +78,7 @@ pub fn outlook(
         forecasts,
         history,
         sun_now: sun_now.map(Watts),
+        needs: sunkeep_core::care::Needs::default(),
     };
     plan(settings, &input)
 }

@@ -1,0 +1,179 @@
+//! Care of the battery by its chemistry: what a lead-acid battery that has not been full for long needs, and
+//! what a cold or hot one takes.
+//!
+//! A lead-acid battery that stays half empty sulphates: the longer since it was full and the deeper it was drawn
+//! since, the more. So a floor rises, below which what can wait is held back, and falls at once when the battery
+//! has been full; the critical tier is never held back by it. Victron's `BatteryLife` does the same to a system that
+//! has a grid to fall back on: its floor rises by 5 % a day, to 80 % at most, while the battery is not charged to
+//! 85 %, and it wants 100 % now and then (ESS manual, "Controlling depth of discharge").
+//!
+//! A cold or hot battery takes less charge, or none: the plan must not count on what is refused. Nothing here
+//! switches anything, and no charger is told anything: no device of the hub takes such an order.
+
+use serde::{Deserialize, Serialize};
+use sunkeep_models::battery::{ChargeBounds, Chemistry};
+use sunkeep_models::quantity::{Celsius, Seconds, StateOfCharge, Watts};
+
+use crate::image::ProcessImage;
+use crate::settings::{Settings, Tier};
+use crate::state::State;
+
+/// The best estimate from which on a battery counts as full where nothing better tells.
+const FULL: f64 = 0.99;
+/// With bounds wider than this nobody knows whether it was full.
+const BLIND: f64 = 0.5;
+/// Days are counted as those of a battery that was half empty.
+const HALF: f64 = 0.5;
+const DAY: f64 = 86_400.0;
+
+/// What the owner or the maker wants of the care.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Care {
+    /// The floor of a lead-acid battery, where it is to rise.
+    pub floor: Option<RisingFloor>,
+    /// What the battery takes from which temperature on, coldest first; nothing below the first. Empty: no limit.
+    pub charge_limits: Vec<ChargeLimit>,
+}
+
+/// How the floor of a battery rises that is not full for long.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RisingFloor {
+    /// Days since it was full after which the floor begins to rise: those of a battery that was half empty, and
+    /// fewer of one that was emptier.
+    pub after_days: f64,
+    /// By how much it rises in such a day, 0 to 1.
+    pub rise_a_day: f64,
+    /// What it rises to at most for what can wait.
+    pub highest: StateOfCharge,
+    /// What it rises to at most for the important tier.
+    pub highest_important: StateOfCharge,
+}
+
+/// What a battery takes from a temperature on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChargeLimit {
+    /// From this temperature on.
+    pub from: Celsius,
+    /// Part of the most that is charged, 0 to 1.
+    pub share: f64,
+}
+
+/// What is remembered of the battery.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CareState {
+    /// Time since it was full; a hub that never saw it counts from its own start.
+    pub since_full: Seconds,
+    /// The emptiest it has been since.
+    pub lowest: StateOfCharge,
+}
+
+/// What the battery needs now.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Needs {
+    /// Level below which a tier is held back until the battery has been full, in the order of [`Tier::ALL`].
+    pub floors: [Option<StateOfCharge>; 4],
+    /// Time since the battery was full, where a floor has risen.
+    pub since_full: Option<Seconds>,
+    /// The most that it takes now, and the temperature that says so; `None` where nothing is refused.
+    pub takes: Option<(Watts, Celsius)>,
+}
+
+impl Care {
+    /// What is usual for a chemistry. Lead-acid: the floor rises after three days, by 5 % a day as `BatteryLife`'s
+    /// does, to 80 % for what can wait and to 40 % for the important tier. LFP: charged from 0 to 45 °C only, the range that
+    /// makers of cells usually state.
+    pub fn usual(chemistry: Chemistry) -> Self {
+        if chemistry.is_lead_acid() {
+            let floor = RisingFloor {
+                after_days: 3.0,
+                rise_a_day: 0.05,
+                highest: StateOfCharge::clamped(0.80),
+                highest_important: StateOfCharge::clamped(0.40),
+            };
+            return Self { floor: Some(floor), charge_limits: Vec::new() };
+        }
+        let limit = |from: f64, share: f64| ChargeLimit { from: Celsius(from), share };
+        Self { floor: None, charge_limits: vec![limit(0.0, 1.0), limit(45.0, 0.0)] }
+    }
+
+    /// Nothing is held back and nothing refused.
+    pub fn none() -> Self {
+        Self { floor: None, charge_limits: Vec::new() }
+    }
+}
+
+impl Default for CareState {
+    fn default() -> Self {
+        Self { since_full: Seconds::ZERO, lowest: StateOfCharge::FULL }
+    }
+}
+
+impl CareState {
+    /// Takes note of a cycle, `elapsed` after the last.
+    pub fn advance(&mut self, elapsed: Seconds, charge: ChargeBounds, tail_seen: bool) {
+        if tail_seen || charge.best.ratio() >= FULL {
+            *self = Self::default();
+            return;
+        }
+        self.since_full += elapsed;
+        if charge.best < self.lowest {
+            self.lowest = charge.best;
+        }
+    }
+
+    /// Days since it was full, as those of a battery that was half empty.
+    fn days(&self) -> f64 {
+        self.since_full.0 / DAY * (1.0 - self.lowest.ratio()) / HALF
+    }
+}
+
+/// What the battery needs now.
+pub fn needs(settings: &Settings, state: &State, image: &ProcessImage, charge: ChargeBounds) -> Needs {
+    let floors = floors(settings, &state.care, charge);
+    let risen = floors.iter().any(Option::is_some);
+    Needs {
+        floors,
+        since_full: risen.then_some(state.care.since_full),
+        takes: takes(settings, image.fresh(settings, image.battery.temperature).map(Celsius)),
+    }
+}
+
+fn floors(settings: &Settings, care: &CareState, charge: ChargeBounds) -> [Option<StateOfCharge>; 4] {
+    let Some(floor) = settings.care.floor.filter(|_| charge.width() <= BLIND) else { return [None; 4] };
+    let overdue = care.days() - floor.after_days;
+    if overdue <= 0.0 {
+        return [None; 4];
+    }
+    let risen = settings.reserve.floor.ratio() + overdue * floor.rise_a_day;
+    let level = |highest: StateOfCharge| Some(StateOfCharge::clamped(risen.min(highest.ratio())));
+    Tier::ALL.map(|tier| match tier {
+        Tier::Critical => None,
+        Tier::Important => level(floor.highest_important),
+        Tier::Convenience | Tier::Background => level(floor.highest),
+    })
+}
+
+/// What a battery of this temperature takes; `None` where it takes all, or nobody knows its temperature.
+fn takes(settings: &Settings, temperature: Option<Celsius>) -> Option<(Watts, Celsius)> {
+    let limits = &settings.care.charge_limits;
+    let temperature = temperature.filter(|_| !limits.is_empty())?;
+    let share = limits.iter().rfind(|limit| temperature >= limit.from).map_or(0.0, |limit| limit.share);
+    (share < 1.0).then(|| (settings.battery.worst_charge * share, temperature))
+}
+
+impl Needs {
+    /// The levels of a tier, keep and return, as the floor raises them, and whether it did.
+    pub fn raise(
+        &self,
+        tier: Tier,
+        hysteresis: f64,
+        [keep, back]: [StateOfCharge; 2],
+    ) -> [(StateOfCharge, bool); 2] {
+        let Some(floor) = self.floors[tier.place()] else { return [(keep, false), (back, false)] };
+        let over = StateOfCharge::clamped(floor.ratio() + hysteresis);
+        let higher = |level: StateOfCharge, floor: StateOfCharge| {
+            if floor > level { (floor, true) } else { (level, false) }
+        };
+        [higher(keep, floor), higher(back, over)]
+    }
+}
