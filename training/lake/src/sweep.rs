@@ -117,3 +117,57 @@ impl Parting<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray, new_null_array};
+    use sunkeep_models::lake;
+
+    use super::*;
+    use crate::parquet_file::read;
+
+    /// Rows of these sites, each with its place as its sequence.
+    fn telemetry(sites: &[&str]) -> RecordBatch {
+        let schema = lake::telemetry();
+        let columns = schema.fields().iter().map(|field| -> ArrayRef {
+            match field.name().as_str() {
+                "site" | "hub" | "store" => Arc::new(StringArray::from(sites.to_vec())),
+                "boot" | "sequence" | "uptime_ms" | "span_ms" => {
+                    Arc::new(arrow_array::Int64Array::from_iter_values(0..sites.len() as i64))
+                }
+                _ => new_null_array(field.data_type(), sites.len()),
+            }
+        });
+        RecordBatch::try_new(schema.clone(), columns.collect()).unwrap()
+    }
+
+    fn sites_in(place: &Workplace, number: usize) -> Vec<String> {
+        let batches = read(&place.records(number)).unwrap().map(Result::unwrap);
+        let sites = |batch: RecordBatch| {
+            let sites = as_string_array(batch.column(0)).unwrap();
+            sites.iter().map(|site| site.unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        batches.flat_map(sites).collect()
+    }
+
+    #[test]
+    fn each_record_goes_to_the_pass_of_its_site_and_those_of_no_pass_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Workplace::of(folder.path()).unwrap();
+        let context = SessionContext::new();
+        let all = ["c", "a", "b", "f", "c", "z", "d", "e", "a", "0", "ee", "d"];
+        context.register_batch("telemetry", telemetry(&all)).unwrap();
+        let pass = |first: &str, last: &str| Pass { first: first.into(), last: last.into(), rows: 0 };
+        // The pass of "d" is done; "0" and "z" lie outside of all.
+        let passes = [pass("a", "b"), pass("c", "c"), pass("e", "f")];
+        let passes: Vec<(usize, &Pass)> = [0, 1, 3].into_iter().zip(&passes).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(sweep(&context, &place, &passes)).unwrap();
+        assert_eq!(sites_in(&place, 0), ["a", "b", "a"]);
+        assert_eq!(sites_in(&place, 1), ["c", "c"]);
+        assert_eq!(sites_in(&place, 3), ["f", "e", "ee"]);
+        assert!(!place.records(2).exists());
+    }
+}

@@ -165,6 +165,22 @@ fn missing_columns_and_wrong_types_are_named() {
 }
 
 #[test]
+fn records_without_part_of_their_identity_are_left_out_and_counted() {
+    let spoilt = Spoilt::new();
+    let all = records("a", START + 10 * DAY, 10, SLOT);
+    let schema = lake::telemetry();
+    let fields: Vec<Field> =
+        schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let mut columns = columns(&all);
+    let names = |missing: usize| (0..10).map(|row| (row != missing).then_some("a")).collect::<StringArray>();
+    columns[schema.index_of("site").unwrap()] = Arc::new(names(3));
+    columns[schema.index_of("hub").unwrap()] = Arc::new(names(7));
+    write_table(&spoilt.file, &Arc::new(Schema::new(fields)), columns);
+    let report = make(&spoilt.request()).unwrap();
+    assert_eq!((report.counts.get("rows_nameless"), report.counts.get("records")), (2, 96 + 8));
+}
+
+#[test]
 fn a_folder_that_lies_about_its_hour_is_counted_and_believed_to_lie() {
     let folder = tempfile::tempdir().unwrap();
     let lake = folder.path().join("lake");
