@@ -67,11 +67,14 @@ pub(super) fn sites() -> String {
 /// The records of some sites as they came, without those that lack part of their identity, and without columns that
 /// no question needs; `site` comes first.
 pub(super) fn swept(sites: Sites<'_>) -> String {
-    let mut columns = format!(
-        "{IDENTITY}, uptime_ms, span_ms, wall, wall_uncertainty_ms, load_w, pv_w, throttled, ambient_c, irradiance_w_m2"
-    );
-    TIERS.iter().for_each(|tier| columns.push_str(&format!(", {tier}_on")));
-    format!("SELECT {columns} FROM telemetry WHERE {} AND {}", sites.condition(), named())
+    let supplied = TIERS.map(|tier| format!("{tier}_on")).join(", ");
+    format!(
+        "SELECT {IDENTITY}, uptime_ms, span_ms, wall, wall_uncertainty_ms, load_w, pv_w, throttled,
+           ambient_c, irradiance_w_m2, {supplied}
+         FROM telemetry WHERE {} AND {}",
+        sites.condition(),
+        named()
+    )
 }
 
 /// The facts of each site: `site`, `zone`, `place`, as often as they were written.
