@@ -7,7 +7,8 @@
 //! ```
 //!
 //! - `source`: where the lake lies, and which files it has.
-//! - `check`: what a file promises before anything is read, and which row group broke a promise.
+//! - `check`: what a file promises before anything is read, and which row group broke a promise. `inputs`: which
+//!   files are read.
 //! - `session`: the engine, here or on a cluster, with its bounds.
 //! - `query`: the questions, as SQL; the same on both.
 //! - `sweep`: one reading of the lake for many passes. `pass`: the slots of one of them.
@@ -23,6 +24,7 @@ mod check;
 pub mod command;
 mod error;
 mod features;
+mod inputs;
 mod parquet_file;
 mod pass;
 mod plan;

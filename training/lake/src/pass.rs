@@ -8,9 +8,9 @@ use datafusion::common::cast::{as_int64_array, as_string_array};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures_util::StreamExt;
-use sunkeep_models::lake::{CORRECTIONS, SITES, TELEMETRY, WEATHER};
 
 use super::error::LakeError;
+use super::inputs::TABLES;
 use super::parquet_file::TableWriter;
 use super::plan::{MOST_NAMED, Noted, Pass, PassSlots, Workplace, write_toml};
 use super::query::{self, Present, Sites};
@@ -18,8 +18,6 @@ use super::session::{Bounds, for_pass, register, register_swept};
 use super::slots::{Slots, slots_schema};
 use super::source::{Lake, LakeFile};
 
-/// The tables of the lake.
-pub(super) const TABLES: [&str; 4] = [TELEMETRY, SITES, CORRECTIONS, WEATHER];
 /// Rows of a row group of the slots.
 const GROUP_ROWS: usize = 16_384;
 

@@ -3,10 +3,8 @@
 
 use core::panic::AssertUnwindSafe;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
 use datafusion::common::cast::{as_int64_array, as_string_array};
@@ -15,24 +13,23 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures_util::{FutureExt, StreamExt, stream};
 use indicatif::ProgressBar;
-use sunkeep_models::digest::sha256_hex;
-use sunkeep_models::lake::{SITES, TELEMETRY};
 use sunkeep_models::load_features::feature_hash;
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
-use super::check::{FileFacts, broken_row_group, check_files, gave_up};
+use super::check::gave_up;
 use super::error::LakeError;
 use super::features::{self, FEATURES_FILE, features_schema, slot_folder, stride};
+use super::inputs::{Inputs, TABLES, inspect, locate};
 use super::parquet_file::merge;
-use super::pass::{self, PassEngine, TABLES};
+use super::pass::{self, PassEngine};
 use super::plan::{
-    Counts, FEATURES_TOML, FeaturesToml, Noted, Pass, PassFeatures, PassSlots, Plan, SLOTS_FILE, Span,
-    Versions, Workplace, read_toml, write_toml,
+    FEATURES_TOML, FeaturesToml, Pass, PassFeatures, PassSlots, Plan, SLOTS_FILE, Span, Versions, Workplace,
+    read_toml, write_toml,
 };
-use super::query::{self, Present};
+use super::query;
 use super::session::{Bounds, LEAST_MEMORY, PASSES_AT_ONCE, cluster, local, register};
 use super::slots::slots_schema;
-use super::source::{Lake, LakeFile};
+use super::source::Lake;
 use super::sweep;
 
 /// Memory that a record takes while it is grouped, joined and sorted, bytes: so that a pass need not spill.
@@ -63,15 +60,6 @@ pub struct Request {
     pub leave_out_broken: bool,
     /// What is unfinished or finished in the folder is done away with.
     pub restart: bool,
-}
-
-/// The files of a lake that are read.
-struct Inputs {
-    /// By table, in the order of [`TABLES`].
-    files: Arc<[Vec<LakeFile>]>,
-    fingerprint: String,
-    counts: Counts,
-    noted: Noted,
 }
 
 /// Makes the slot table and the feature table of a lake. Returns the report, and whether it was there.
@@ -120,75 +108,6 @@ pub async fn make_features(
     Ok((report, false))
 }
 
-/// Lists the lake and reads all footers.
-async fn inspect(lake: &Lake, leave_out_broken: bool, progress: &ProgressBar) -> Result<Inputs, LakeError> {
-    let mut tables = Vec::with_capacity(TABLES.len());
-    let mut inputs = Inputs {
-        files: Arc::new([]),
-        fingerprint: String::new(),
-        counts: Counts::default(),
-        noted: Noted::default(),
-    };
-    let (mut names, mut broken) = (String::new(), Vec::new());
-    for name in TABLES {
-        let listed = lake.files(name).await?;
-        progress.set_message(format!("check {name}"));
-        progress.set_length(listed.len() as u64);
-        progress.set_position(0);
-        let mut whole = Vec::new();
-        for facts in check_files(lake, name, &listed, progress).await {
-            match facts {
-                Ok(facts) => {
-                    inputs.note_file(name, &facts);
-                    let _ = writeln!(names, "{} {} {}", facts.file.name, facts.file.bytes, facts.rows);
-                    if name == SITES {
-                        let _ = writeln!(names, "{}", lake.digest(&facts.file).await?);
-                    }
-                    if facts.rows > 0 {
-                        whole.push(facts.file);
-                    }
-                }
-                Err(error) => broken.push(error),
-            }
-        }
-        tables.push(whole);
-    }
-    inputs.files = tables.into();
-    if !broken.is_empty() && !leave_out_broken {
-        let (count, first) = (broken.len(), broken.swap_remove(0));
-        return Err(LakeError::Files { count, first: Box::new(first) });
-    }
-    inputs.counts.add("files_left_out", broken.len() as u64);
-    for error in broken {
-        let _ = writeln!(names, "left out: {error}");
-        inputs.noted.add("files_left_out", error.to_string());
-    }
-    for (place, table) in [(0, TELEMETRY), (1, SITES)] {
-        if inputs.files[place].is_empty() {
-            return Err(LakeError::Empty { location: lake.location().into(), table });
-        }
-    }
-    inputs.fingerprint = sha256_hex(names.as_bytes());
-    Ok(inputs)
-}
-
-impl Inputs {
-    /// Which tables the lake has beside those that it must have.
-    fn present(&self) -> Present {
-        Present { corrections: !self.files[2].is_empty(), weather: !self.files[3].is_empty() }
-    }
-
-    fn note_file(&mut self, table: &str, facts: &FileFacts) {
-        self.counts.add(&format!("files_{table}"), 1);
-        self.counts.add("row_groups_misfiled", facts.misfiled.len() as u64);
-        for group in &facts.misfiled {
-            let case =
-                format!("{}, row group {group}: its times are not of its folder's hour", facts.file.name);
-            self.noted.add("row_groups_misfiled", case);
-        }
-    }
-}
-
 /// Does away with tables that were made before.
 fn remove_tables(out: &Path) -> Result<(), LakeError> {
     let tables = (0..SLOTS_PER_DAY).map(|slot| out.join(slot_folder(slot)).join(FEATURES_FILE));
@@ -216,25 +135,6 @@ fn finished(request: &Request, fingerprint: &str) -> Result<Option<FeaturesToml>
     }
     let reason = "it is of another state of the lake, another choice of issues, or another version".into();
     Err(LakeError::Foreign { path, reason })
-}
-
-/// What a query stumbled over: the first row group that cannot be read, or else what the engine said.
-async fn locate(lake: &Lake, inputs: &Inputs, memory: u64, error: LakeError) -> LakeError {
-    if let LakeError::Query { source, .. } = &error
-        && matches!(source.find_root(), DataFusionError::ResourcesExhausted(_))
-    {
-        return LakeError::Bound {
-            what: "--memory-limit",
-            found: format!("{memory} bytes"),
-            expected: format!("more, or fewer --sites-per-pass ({error})"),
-        };
-    }
-    for (table, files) in TABLES.into_iter().zip(inputs.files.iter()) {
-        if let Some(broken) = broken_row_group(lake, table, files).await {
-            return broken;
-        }
-    }
-    error
 }
 
 /// A run that has begun.
