@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sunkeep_core::evidence::{self, History, Tally};
 use sunkeep_core::image::{ProcessImage, Request};
-use sunkeep_core::{Decision, Settings, State, explain, step};
+use sunkeep_core::{Decision, Settings, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::{Slot, Zone};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,7 @@ use crate::config::Home;
 use crate::faults::{Fault, Faults};
 use crate::forecasts::{Forecasting, Job, Learnt, Made};
 use crate::journal::LastKnown;
+use crate::language::{Clock, Language, sentence};
 use crate::outputs::{Order, Outputs};
 use crate::readings::Readings;
 use crate::records::{Memory, Records, Reopening};
@@ -291,12 +292,14 @@ impl Hub {
 
     fn count(&mut self, image: &ProcessImage, decision: &Decision) {
         self.counts.cycles += 1;
-        let clock = explain::Clock { unix: image.wall.map(|wall| wall.unix), utc_offset: image.utc_offset };
+        let clock = Clock { unix: image.wall.map(|wall| wall.unix), utc_offset: image.utc_offset };
         for change in &decision.changes {
             self.summary.changed(change);
             *(if change.on { &mut self.counts.restores } else { &mut self.counts.sheds }) += 1;
             let number = usize::from(change.load);
-            let sentence = explain::sentence(&self.settings.loads[number], &decision.loads[number], clock);
+            let (load, decided) = (&self.settings.loads[number], &decision.loads[number]);
+            // The log is for those who look after the hub.
+            let sentence = sentence(Language::English, load, decided, clock);
             tracing::info!("{sentence}");
         }
     }
@@ -405,6 +408,7 @@ impl Hub {
         self.view.send_replace(Some(Arc::new(View {
             site: Arc::clone(&self.site),
             zone: Arc::clone(&self.zone),
+            language: self.home.page.language,
             settings: Arc::clone(&self.settings),
             image,
             decision,

@@ -13,6 +13,7 @@ pub mod forecasts;
 pub mod gpio;
 pub mod hub;
 pub mod journal;
+pub mod language;
 pub mod lockstep;
 pub mod log;
 pub mod modbus;

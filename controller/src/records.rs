@@ -18,7 +18,7 @@ use crate::config;
 use crate::forecasts::Learnt;
 use crate::journal::{
     Journal, JournalError, JournalHealth, JournalOptions, LastKnown, LoadPoint, MinutePoint, Recorder,
-    Recovered, SlotPoint,
+    Recovered, SlotPoint, recovered,
 };
 use crate::view::{MOST_POINTS, POINT_MINUTES, Point};
 
@@ -103,13 +103,7 @@ impl Records {
         let (journal, recorder, recovered) = Journal::open(&journal.path, options)?;
         journal.keep_settings(settings, text);
         tell(journal.path(), &recovered);
-        let memory = Memory {
-            history: history(&recovered),
-            past: past(&recovered.minutes),
-            last: recovered.last,
-            counters: recovered.counters,
-            learnt: recovered.learnt,
-        };
+        let memory = Memory::of(recovered);
         Ok((Self { journal, recorder, minute: Minute::default() }, memory))
     }
 
@@ -177,6 +171,21 @@ fn tell(path: &Path, recovered: &Recovered) {
 }
 
 impl Memory {
+    /// What a hub would start from; the journal stays as it is.
+    pub fn recall(journal: &Path) -> Result<Self, JournalError> {
+        Ok(Self::of(recovered(journal)?))
+    }
+
+    fn of(recovered: Recovered) -> Self {
+        Self {
+            history: history(&recovered),
+            past: past(&recovered.minutes),
+            last: recovered.last,
+            counters: recovered.counters,
+            learnt: recovered.learnt,
+        }
+    }
+
     /// The state to start from, now that the time is known as well as it will be.
     pub fn state(last: Option<LastKnown>, settings: &Settings, now: Now) -> State {
         let Some(last) = last else { return State::new(settings) };

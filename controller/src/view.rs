@@ -10,6 +10,8 @@ use sunkeep_core::{Decision, ProcessImage, Settings};
 use sunkeep_models::forecast::Forecast;
 use sunkeep_models::time::Zone;
 
+use crate::language::Language;
+
 /// The hub after a cycle.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -17,6 +19,8 @@ pub struct View {
     pub site: Arc<str>,
     /// Its time zone.
     pub zone: Arc<Zone>,
+    /// The household's language.
+    pub language: Language,
     /// Its settings.
     pub settings: Arc<Settings>,
     /// What the cycle saw.

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use sunkeep::config::{Home, Place, RelayAt};
 use sunkeep::gpio::Bias;
-use sunkeep_core::care::{Care, ChargeLimit};
+use sunkeep_core::care::{Care, ChargeLimit, WearPrice};
 use sunkeep_core::settings::Tier;
 use sunkeep_models::battery::Chemistry;
 use sunkeep_models::quantity::Celsius;
@@ -123,7 +123,10 @@ fn care_is_as_the_chemistry_wants_and_as_the_file_says() {
     let lead = with("chemistry = \"lfp\" ", "chemistry = \"lead_acid_flooded\" ");
     let usual = home(&lead);
     assert_eq!(usual, Care::usual(Chemistry::LeadAcidFlooded));
-    assert_eq!(home(&lead.replace("# rising_floor = true", "rising_floor = false")), Care::none());
+    assert_eq!(home(&lead.replace("# rising_floor = true", "rising_floor = false")).floor, None);
+    assert_eq!(home(&lead.replace("# wear_price = 0.5", "wear_price = 0")).wear, None);
+    let told = home(&lead.replace("# wear_price = 0.5", "wear_price = 1"));
+    assert_eq!(told.wear, Some(WearPrice::usual(Chemistry::LeadAcidFlooded, 1.0)));
     let told = home(&lead.replace("# after_days = 3", "after_days = 10"));
     assert_eq!(told.floor.map(|floor| floor.after_days), Some(10.0));
     assert_eq!(told.floor.map(|floor| floor.highest), usual.floor.map(|floor| floor.highest));
@@ -214,6 +217,7 @@ fn what_cannot_be_is_refused_with_its_line_and_reason() {
         ("nominal_w = 350", "nominal_w = -1", "nominal_w is -1, expected 0 to 1000000"),
         ("pin = \"2468\" ", "pin = \"12\" ", "pin: expected 4 to 12 digits"),
         ("# listen = \"127.0.0.1:8080\"", "listen = \"localhost\"", "expected an address and port"),
+        ("# language = \"en\"", "language = \"de\"", "language is \"de\", expected one of en, fr, sw, hi"),
         ("# cap = 2 ", "cap = 0 ", "cap is 0, expected at least 1"),
         ("# important_percent = 45", "important_percent = 10", "expected to rise in this order"),
         ("# low_percent = 15 ", "low_percent = 30 ", "expected to rise in this order"),

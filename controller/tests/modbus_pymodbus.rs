@@ -3,6 +3,7 @@
 
 mod peers;
 
+use peers::steady::steady;
 use peers::{Pymodbus, bus, contacts, device, drive, free_port, rtu, said, values, wired_ports, with_relays};
 use sunkeep::device_file::Catalogue;
 use sunkeep::driver::{Driver, Output};
@@ -77,16 +78,20 @@ async fn reads_and_switches(mut bus: ModbusBus) {
     );
 }
 
-#[tokio::test]
-async fn a_home_over_tcp() {
-    let port = free_port();
-    let _peer = Pymodbus::start("tcp", &port.to_string());
-    reads_and_switches(home(LineSettings::Tcp(TcpSettings { host: "127.0.0.1".into(), port }))).await;
+#[test]
+fn a_home_over_tcp() {
+    steady(async || {
+        let port = free_port();
+        let _peer = Pymodbus::start("tcp", &port.to_string());
+        reads_and_switches(home(LineSettings::Tcp(TcpSettings { host: "127.0.0.1".into(), port }))).await;
+    });
 }
 
-#[tokio::test]
-async fn a_home_over_rtu() {
-    let (hub, devices) = wired_ports();
-    let _peer = Pymodbus::start("rtu", devices.to_str().unwrap());
-    reads_and_switches(home(rtu(hub))).await;
+#[test]
+fn a_home_over_rtu() {
+    steady(async || {
+        let (hub, devices) = wired_ports();
+        let _peer = Pymodbus::start("rtu", devices.to_str().unwrap());
+        reads_and_switches(home(rtu(hub))).await;
+    });
 }

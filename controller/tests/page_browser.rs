@@ -12,6 +12,7 @@ use std::process::Command;
 
 use page_home::Home;
 use sunkeep::config::Page;
+use sunkeep::language::Language;
 use tokio::net::TcpListener;
 
 const HINT: &str = "install what the browser test needs: `apt-get install chromium nodejs npm`, then `npm ci \
@@ -32,7 +33,7 @@ async fn a_household_reads_it_on_a_phone_and_keeps_the_tv_on() {
     assert!(chromium().is_file(), "no {}: {HINT}", chromium().display());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let listen = listener.local_addr().expect("has an address");
-    let page = Page { listen, pin: Some(PIN.into()) };
+    let page = Page { listen, pin: Some(PIN.into()), language: Language::default() };
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     std::fs::create_dir_all(&shots).expect("the target folder can be written");
     let mut browser = Command::new("node");

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use page_client::{serve, serve_home};
 use page_home::{EVENING, Home, loads};
 use serde_json::Value;
+use sunkeep::language::{Clock, Language, sentence};
 use sunkeep::page::Limits;
 use sunkeep_core::decision::Alarm;
-use sunkeep_core::explain::{Clock, sentence};
 use sunkeep_core::image::Request;
 use sunkeep_models::quantity::{Celsius, Seconds, Watts};
 
@@ -24,7 +24,7 @@ async fn the_page_tells_charge_sun_loads_by_tier_and_why_one_is_off() {
     let text = answer.text();
     let charge = home.view.decision.charge;
     let clock = Clock { unix: home.image.wall.map(|wall| wall.unix), utc_offset: home.image.utc_offset };
-    let why = sentence(&home.settings.loads[4], &home.view.decision.loads[4], clock);
+    let why = sentence(Language::English, &home.settings.loads[4], &home.view.decision.loads[4], clock);
     assert!(why.starts_with("TV off until ") && why.contains(" % left, "), "{why}");
     assert!(why.ends_with("needed for the critical and important loads."), "{why}");
     for expected in [
@@ -215,6 +215,10 @@ async fn every_field_of_the_api_is_described_and_every_description_has_a_field()
         .collect();
     assert_eq!(found, described);
     assert_eq!(document["loads"][4]["reason"], "reserve held");
+    let figures = document["loads"][4]["figures"].as_array().expect("figures");
+    let figure =
+        |name: &str| figures.iter().find(|figure| figure["name"] == name).and_then(|it| it["value"].as_f64());
+    assert!(figure("left") < figure("keep") && figure("until_unix_s") > Some(1.7e9), "{figures:?}");
     assert_eq!(document["forecast"]["sun_p90_w"].as_array().map(Vec::len), Some(96));
     let charge = document["battery"]["charge_low"].as_f64().expect("a number");
     assert!((0.40..0.45).contains(&charge), "{charge}");
@@ -253,4 +257,48 @@ async fn every_answer_forbids_framing_guessing_caching_and_foreign_code() {
     }
     assert_eq!(page.get("/nothing", "").await.status, 404);
     assert_eq!(page.post("/api/view", "", "").await.status, 405);
+}
+
+/// What the page says in a language, and what it asks before a load is kept on.
+async fn told_in(language: Language) -> (String, String) {
+    let mut home = Home::dull();
+    home.view.language = language;
+    let page = serve_home(&home, Some("1234")).await;
+    let answer = page.get("/", "").await;
+    assert!(answer.body.contains(&format!("<html lang=\"{}\">", language.tag())), "{}", answer.body);
+    (answer.text(), page.get("/keep?load=4", "").await.text())
+}
+
+#[tokio::test]
+async fn a_household_is_spoken_to_in_its_language() {
+    let languages = Language::ALL.into_iter().filter(|language| *language != Language::English);
+    let (english, question) = told_in(Language::English).await;
+    let own = [
+        ("Sans doute", "il faut", "Au plus bas", "Garder TV en marche"),
+        ("Huenda", "inahitajika", "Chini kabisa", "TV ibaki imewashwa"),
+        ("शायद", "चाहिए", "सबसे कम", "TV एक घंटा चालू"),
+    ];
+    for (language, (likely, needed, lowest, keep)) in languages.zip(own) {
+        let (said, asked) = told_in(language).await;
+        for part in [likely, needed, lowest] {
+            assert!(said.contains(part), "{part} is missing in {said}");
+        }
+        assert!(asked.contains(keep), "{keep} is missing in {asked}");
+        // Names, figures and what devices say of themselves stay; the words of the hub do not.
+        for word in [
+            "battery",
+            "Probably",
+            " left",
+            "needed",
+            "Keep on",
+            "Lowest",
+            "Expected",
+            "devices answer",
+            "kept on",
+        ] {
+            let held = |text: &str| text.to_lowercase().contains(&word.to_lowercase());
+            assert!(held(&english) || held(&question), "{word} is no word of the page");
+            assert!(!held(&said) && !held(&asked), "{word} is English, in {said} {asked}");
+        }
+    }
 }

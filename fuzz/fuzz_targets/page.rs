@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use sunkeep::config::{Home, Page};
+use sunkeep::language::Language;
 use sunkeep::page::fuzzing::Answering;
 use sunkeep::page::{Limits, Server};
 use sunkeep::view::{Counts, View};
@@ -34,6 +35,7 @@ fn view() -> View {
     View {
         site: home.name.into(),
         zone: Arc::new(home.zone),
+        language: Language::default(),
         settings: Arc::new(home.settings),
         image: Arc::new(image),
         decision: Arc::new(decision),
@@ -51,7 +53,7 @@ fn pages() -> Pages {
     let (ask, wishes) = mpsc::channel(16);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
     let page = |pin: Option<&str>, ask| {
-        let page = Page { listen, pin: pin.map(Into::into) };
+        let page = Page { listen, pin: pin.map(Into::into), language: Language::default() };
         let clock = Arc::new(|| NOW);
         Answering::new(Server { page, view: watch.clone(), ask, clock, limits: Limits::default() }, listen)
     };

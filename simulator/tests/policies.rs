@@ -10,8 +10,14 @@ use sunkeep_simulator::plant::{Row, Series};
 use sunkeep_simulator::policy::{BatteryLife, Policy};
 use sunkeep_simulator::power::{Options, Planner, play, play_rule};
 
-const WHOLE: Options =
-    Options { planner: Planner::None, hold: true, start_unix: None, days: None, one_meter: false };
+const WHOLE: Options = Options {
+    planner: Planner::None,
+    hold: true,
+    start_unix: None,
+    days: None,
+    one_meter: false,
+    without: None,
+};
 
 fn shared() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/power_benchmark");

@@ -24,7 +24,8 @@ fn site() -> Option<PathBuf> {
 }
 
 fn run(series: Series, planner: Planner, hold: bool, days: u32) -> (Score, Vec<[bool; 3]>) {
-    let options = Options { planner, hold, start_unix: None, days: Some(days), one_meter: false };
+    let options =
+        Options { planner, hold, start_unix: None, days: Some(days), one_meter: false, without: None };
     let played = play(series, ZONE, options).expect("a run");
     println!("{:?}", played.score);
     (played.score, played.switches)

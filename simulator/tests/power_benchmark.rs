@@ -135,8 +135,14 @@ fn the_plant_finds_the_references_own_figures() {
 }
 
 fn run(series: &Series, days: u32, one_meter: bool) -> Played {
-    let options =
-        Options { planner: Planner::Past, hold: true, start_unix: None, days: Some(days), one_meter };
+    let options = Options {
+        planner: Planner::Past,
+        hold: true,
+        start_unix: None,
+        days: Some(days),
+        one_meter,
+        without: None,
+    };
     play(series.clone(), ZONE, options).expect("a run")
 }
 
@@ -241,8 +247,14 @@ fn a_home_with_one_meter_is_served_about_as_well_as_one_with_a_meter_for_each_ti
     assert!(metered.split_error < 0.01, "{}", metered.split_error);
     assert!(one.split_error > 0.01 && one.split_error < 0.4, "{}", one.split_error);
     assert!(one.cost < 1.2 * metered.cost, "{} against {}", one.cost, metered.cost);
-    let options =
-        Options { planner: Planner::None, hold: true, start_unix: None, days: Some(40), one_meter: true };
+    let options = Options {
+        planner: Planner::None,
+        hold: true,
+        start_unix: None,
+        days: Some(40),
+        one_meter: true,
+        without: None,
+    };
     let reserve = play(series, ZONE, options).expect("a run").score;
     assert!(one.cost < reserve.cost, "{} against {}", one.cost, reserve.cost);
 }

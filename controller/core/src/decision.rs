@@ -146,6 +146,26 @@ pub enum Because {
 }
 
 impl Because {
+    /// The numbers that decided, by name and for programs: charges from 0 to 1, else with their unit (`_v`, `_w`,
+    /// `_c` for degrees Celsius, `_s` for seconds, `_unix_s` for seconds since 1970).
+    pub fn figures(&self) -> Vec<(&'static str, f64)> {
+        match *self {
+            Self::Free | Self::NotSwitched | Self::PowersHub | Self::Pinned | Self::Surplus => Vec::new(),
+            Self::Held { left, keep, until, .. } => {
+                let figures = [("left", left.ratio()), ("keep", keep.ratio())];
+                figures.into_iter().chain(until.map(|until| ("until_unix_s", until as f64))).collect()
+            }
+            Self::Waiting { at_least } => vec![("at_least_s", at_least.0)],
+            Self::LowVoltage { read, limit } => vec![("read_v", read.0), ("limit_v", limit.0)],
+            Self::LowCharge { left, limit } => vec![("left", left.ratio()), ("limit", limit.ratio())],
+            Self::Hot { read, limit } => vec![("read_c", read.0), ("limit_c", limit.0)],
+            Self::Overload { read, limit } => vec![("read_w", read.0), ("limit_w", limit.0)],
+            Self::NotFull { left, keep, since_full } => {
+                vec![("left", left.ratio()), ("keep", keep.ratio()), ("since_full_s", since_full.0)]
+            }
+        }
+    }
+
     /// Short word for counting: the reason without its numbers.
     pub fn word(&self) -> &'static str {
         match self {

@@ -257,16 +257,21 @@ fn sunshine(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> 
 /// Whether the battery may take less than the panels could give: its voltage is that of absorption; or it is nearly
 /// full and neither charged nor discharged, as in float; or, where nobody measures the current, it is as good as full
 /// and the sun shines. At night a battery is discharged, be it ever so little.
-pub(crate) fn takes_no_more(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> bool {
+fn takes_no_more(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> bool {
     let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
-    let (battery, best) = (&settings.battery, charge.best.ratio());
+    let battery = &settings.battery;
     let absorption = battery.absorption_voltage.0 - battery.voltage_error.0;
-    let idle = match fresh(image.battery.current) {
-        Some(amps) => {
-            let error = battery.current_offset_error.0 + amps.abs() * battery.current_gain_error;
-            best >= NEARLY_FULL && (-error..=battery.tail_current.0 + error).contains(&amps)
-        }
-        None => best >= FULL && fresh(image.sun).is_some_and(|watts| watts > 1.0),
-    };
+    let idle = is_idle(settings, image, charge)
+        .unwrap_or_else(|| charge.best.ratio() >= FULL && fresh(image.sun).is_some_and(|watts| watts > 1.0));
     idle || fresh(image.battery.voltage).is_some_and(|volts| volts >= absorption)
+}
+
+/// Whether the battery is nearly full and neither charged, but for the tail, nor discharged; `None` where nobody
+/// measures the current.
+pub(crate) fn is_idle(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Option<bool> {
+    let battery = &settings.battery;
+    let amps = image.fresh(settings, image.battery.current)?;
+    let error = battery.current_offset_error.0 + amps.abs() * battery.current_gain_error;
+    let idle = (-error..=battery.tail_current.0 + error).contains(&amps);
+    Some(idle && charge.best.ratio() >= NEARLY_FULL)
 }

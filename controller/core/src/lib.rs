@@ -12,14 +12,13 @@
 //! 4. [`protection`]: switch off what the battery cannot bear. Protection never switches anything on.
 //!
 //! [`care`] says what the battery needs before anything is proposed. Beside the cycle, [`planner`] turns forecasts
-//! into a plan, and [`explain`] turns decisions into sentences.
+//! into a plan, and [`wish`] says what it costs to keep a load on that a person asked for.
 
 pub mod care;
 pub mod decision;
 pub mod disaggregate;
 pub mod estimate;
 pub mod evidence;
-pub mod explain;
 pub mod guards;
 pub mod image;
 pub mod planner;
@@ -29,6 +28,7 @@ pub mod settings;
 pub mod state;
 mod step;
 pub mod steps;
+pub mod wish;
 
 pub use decision::Decision;
 pub use image::ProcessImage;

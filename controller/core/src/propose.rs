@@ -10,7 +10,7 @@ use sunkeep_models::time::Uptime;
 
 use crate::care::Needs;
 use crate::decision::{Basis, Because};
-use crate::evidence::{NEARLY_FULL, takes_no_more};
+use crate::evidence::{NEARLY_FULL, is_idle};
 use crate::image::ProcessImage;
 use crate::settings::{Settings, Tier};
 use crate::state::{LoadState, State};
@@ -86,12 +86,12 @@ pub fn propose(
 }
 
 impl Surplus {
-    /// A battery that is seen to take no more is full for all that matters: what the sun brings beyond would be thrown
-    /// away. Where nobody measures the current that is a guess, and the levels decide.
+    /// A battery that is seen to take no more than the tail is full for all that matters: what the sun brings beyond would
+    /// be thrown away. In absorption it still takes, and lead needs those hours. Where nobody measures the current that is
+    /// a guess, and the levels decide.
     fn of(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Self {
         let shines = image.fresh(settings, image.sun).is_some_and(|watts| watts > 1.0);
-        let seen = image.fresh(settings, image.battery.current).is_some();
-        let thrown_away = shines && seen && takes_no_more(settings, image, charge);
+        let thrown_away = shines && is_idle(settings, image, charge).unwrap_or(false);
         Self { thrown_away, nearly_full: charge.best.ratio() >= NEARLY_FULL }
     }
 

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use sunkeep_core::decision::Basis;
-use sunkeep_core::explain::{Clock, alarm, sentence};
 use sunkeep_core::image::Reading;
 use sunkeep_core::planner::{ChoiceCosts, PlannedSlot};
 use sunkeep_core::settings::Tier;
@@ -16,6 +15,7 @@ use sunkeep_models::time::Zone;
 
 use super::CliError;
 use crate::journal::{Moment, known_span, moment};
+use crate::language::{Clock, Language, alarm, needs, sentence};
 
 /// What is served by how many tiers are, for a sentence.
 const SERVED: [&str; 4] = ["nothing", "the critical loads", "critical and important loads", "everything"];
@@ -96,7 +96,7 @@ impl When {
 }
 
 /// Date and time in a zone.
-fn stamp(unix: i64, zone: &Zone) -> String {
+pub(super) fn stamp(unix: i64, zone: &Zone) -> String {
     let local = zone.local(unix);
     let date = jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(local.day));
     date.map_or_else(|_| unix.to_string(), |date| format!("{date} {local}"))
@@ -123,13 +123,16 @@ fn told(moment: &Moment, zone: &Zone) -> String {
     }
     text += "\n";
     if let Some(what) = decision.alarm {
-        let _ = writeln!(text, "\n{}", alarm(what));
+        let _ = writeln!(text, "\n{}", alarm(Language::English, what));
+    }
+    for need in needs(Language::English, &decision.needs) {
+        let _ = writeln!(text, "\n{need}");
     }
     text += &levels(moment, zone);
     text += "\n";
     let clock = Clock { unix: Some(unix), utc_offset: image.utc_offset };
     for (load, decided) in settings.loads.iter().zip(&decision.loads) {
-        let _ = writeln!(text, "{}", sentence(load, decided, clock));
+        let _ = writeln!(text, "{}", sentence(Language::English, load, decided, clock));
     }
     text
 }
@@ -173,8 +176,8 @@ fn planned(tier: Tier, slot: &PlannedSlot, zone: &Zone) -> String {
     format!("  {word:12} shed below {keep}, back above {restore}{back}")
 }
 
-/// The choices of the first hour by what they were expected to cost, the cheapest first.
-fn costs(costs: &ChoiceCosts) -> String {
+/// What the choices of the first hour were expected to cost, and which was best.
+pub(super) fn costs(costs: &ChoiceCosts) -> String {
     let (cheapest, more) = costs.best();
     let mut text = "\nServing this hour, and doing as well as can be in the three days after, was expected to leave\n\
                     unserved (in kWh that can wait; one of the important loads counts as 10, one of the critical as 100):\n"

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod plan;
 mod replay;
 mod run;
 
@@ -31,6 +32,8 @@ enum Command {
     Replay(replay::Replay),
     /// Say what the hub saw at a moment, what it chose, and what the next best would have cost.
     Explain(explain::Explain),
+    /// Print what the coming 48 hours are expected to bring, and below which charge each tier will be shed.
+    Plan(plan::Plan),
 }
 
 /// Why a command failed.
@@ -83,6 +86,7 @@ impl Arguments {
                 Command::Check(check) => check.run().await,
                 Command::Replay(replay) => replay.run(),
                 Command::Explain(explain) => explain.run(),
+                Command::Plan(plan) => plan.run(),
             }
         });
         // Tasks that wait on a dead bus end with the process.

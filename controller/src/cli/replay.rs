@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sunkeep_core::explain::{Clock, reason};
-
 use super::CliError;
 use crate::journal::{Changes, ReplayReport, TimeRange, replay};
+use crate::language::{Clock, Language, reason};
 
 /// Decide everything again that a journal holds, and compare it bit for bit.
 #[derive(Debug, clap::Args)]
@@ -45,7 +44,7 @@ fn list(changes: Changes) -> Result<(), CliError> {
             |unix| unix.to_string(),
         );
         let clock = Clock { unix: change.unix, utc_offset: 0 };
-        println!("{at}  {}", reason(&change.label, change.on, change.because, clock));
+        println!("{at}  {}", reason(Language::English, &change.label, change.on, change.because, clock));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! From `[care]` as written to what the decision core does for the battery's sake; defaults by chemistry.
 
-use sunkeep_core::care::{Care, ChargeLimit, RisingFloor};
+use sunkeep_core::care::{Care, ChargeLimit, RisingFloor, WearPrice};
 use sunkeep_models::battery::Chemistry;
 use sunkeep_models::quantity::{Celsius, StateOfCharge};
 use toml::Spanned;
@@ -20,7 +20,10 @@ pub(super) fn care(table: &CareTable, chemistry: Chemistry, problems: &mut Probl
         Some(limits) => charge_limits(limits, problems),
         None => usual.charge_limits,
     };
-    Care { floor, charge_limits }
+    let price = usual.wear.map_or(0.0, |wear| wear.drawn);
+    let price = problems.number_or("wear_price", table.wear_price.as_ref(), 0.0, 10.0, price);
+    let wear = (price > 0.0).then(|| WearPrice::usual(chemistry, price));
+    Care { floor, wear, charge_limits }
 }
 
 fn rising(table: &CareTable, usual: RisingFloor, problems: &mut Problems<'_>) -> RisingFloor {

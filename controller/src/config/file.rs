@@ -51,6 +51,7 @@ pub(super) struct File {
 pub(super) struct SiteTable {
     pub(super) name: Spanned<String>,
     pub(super) timezone: Spanned<String>,
+    pub(super) language: Option<Spanned<String>>,
     pub(super) latitude: Option<Spanned<f64>>,
     pub(super) longitude: Option<Spanned<f64>>,
 }
@@ -126,6 +127,7 @@ pub(super) struct CareTable {
     pub(super) rise_percent_a_day: Option<Spanned<f64>>,
     pub(super) highest_percent: Option<Spanned<f64>>,
     pub(super) highest_important_percent: Option<Spanned<f64>>,
+    pub(super) wear_price: Option<Spanned<f64>>,
     pub(super) charge_limits: Option<Spanned<Vec<ChargeLimitTable>>>,
 }
 

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use sunkeep_core::Settings;
 use sunkeep_models::time::Zone;
 
+use crate::language::Language;
+
 pub use file::{ContactWiring, GpioDriver, HubDead, HubStops};
 pub use wiring::{Bus, BusLink, ChannelWiring, Device, Gpio, Place, Pulse, Relay, RelayAt, Term, Wiring};
 
@@ -69,6 +71,8 @@ pub struct Page {
     pub listen: SocketAddr,
     /// Digits that allow changes; without one, only on loopback.
     pub pin: Option<String>,
+    /// Language of the household.
+    pub language: Language,
 }
 
 /// Where the journal lies and how large it may grow.

@@ -11,6 +11,7 @@ use sunkeep_models::time::Zone;
 use toml::Spanned;
 
 use crate::gpio::MAX_INPUTS;
+use crate::language::Language;
 
 use super::file::{BatteryTable, File, LimitsTable, LoadTable, ReserveTable, SiteTable};
 use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect};
@@ -129,6 +130,15 @@ fn zone(site: &SiteTable, problems: &mut Problems<'_>) -> Option<Zone> {
             None
         }
     }
+}
+
+fn language(site: &SiteTable, problems: &mut Problems<'_>) -> Language {
+    let Some(tag) = &site.language else { return Language::default() };
+    Language::tagged(tag.get_ref()).unwrap_or_else(|| {
+        let known = Language::ALL.map(Language::tag).join(", ");
+        problems.at(&tag.span(), format!("language is {:?}, expected one of {known}", tag.get_ref()));
+        Language::default()
+    })
 }
 
 fn place(site: &SiteTable, problems: &mut Problems<'_>) -> Option<(f64, f64)> {
@@ -326,8 +336,11 @@ fn page(file: &File, problems: &mut Problems<'_>) -> Option<Page> {
             problems.at(&pin.span(), "pin: expected 4 to 12 digits".into());
         }
     }
+    let language = language(&file.site, problems);
     match file.page.listen.get_ref().parse() {
-        Ok(listen) => Some(Page { listen, pin: file.page.pin.as_ref().map(|pin| pin.get_ref().clone()) }),
+        Ok(listen) => {
+            Some(Page { listen, pin: file.page.pin.as_ref().map(|pin| pin.get_ref().clone()), language })
+        }
         Err(_) => {
             let read = file.page.listen.get_ref();
             let what = format!("listen is {read:?}, expected an address and port such as \"127.0.0.1:8080\"");

@@ -104,6 +104,16 @@ pub struct Recovered {
     pub set_aside: Option<SetAside>,
 }
 
+/// What a journal knows, beside a hub that writes or without one; nothing is written, and no boot is counted.
+pub fn recovered(path: &Path) -> Result<Recovered, JournalError> {
+    let fail = |doing| move |source| JournalError::Database { path: path.into(), doing, source };
+    let connection = schema::open_to_read(path)?;
+    let store = schema::store_of(&connection).map_err(fail("reading its store number"))?;
+    let recalled = recall(&connection).map_err(fail("reading what was known"))?;
+    let Recalled { last, slots, minutes, counters, learnt, unreadable, boot, .. } = recalled;
+    Ok(Recovered { store, boot, last, slots, minutes, counters, learnt, unreadable, set_aside: None })
+}
+
 /// An open journal. Dropping it ends the writer after one more try, without waiting for it; [`Self::close`]
 /// waits.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::points::StoreId;
 /// "SUNK": marks a database as a journal.
 const APPLICATION: i64 = 0x5355_4e4b;
 /// Layout this version reads and writes.
-const LAYOUT: i64 = 6;
+const LAYOUT: i64 = 7;
 /// Size of a page, bytes. A commit rewrites whole pages, so small ones write less; the measurement is in
 /// the example `journal_bytes`.
 pub const PAGE_SIZE: u32 = 512;
@@ -165,7 +165,7 @@ fn lay_out(path: &Path, connection: &Connection) -> Result<(), JournalError> {
     connection.execute_batch(&sql).map_err(fail("laying out its tables"))
 }
 
-fn store_of(connection: &Connection) -> rusqlite::Result<StoreId> {
+pub(super) fn store_of(connection: &Connection) -> rusqlite::Result<StoreId> {
     connection.query_row("SELECT store FROM meta", [], |row| Ok(StoreId(row.get(0)?)))
 }
 

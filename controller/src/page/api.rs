@@ -10,12 +10,12 @@ use maud::html;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sunkeep_core::decision::Basis;
-use sunkeep_core::explain;
 use sunkeep_models::time::SLOT_SECONDS;
 
 use super::api_fields::FIELDS;
 use super::room::{OLD, Room};
 use super::{night, shell, words};
+use crate::language::{self, Language};
 use crate::view::{Forecasts, POINT_MINUTES, View};
 
 /// One load.
@@ -28,6 +28,7 @@ struct Load<'a> {
     on: bool,
     for_s: f64,
     reason: &'static str,
+    figures: Vec<Value>,
     sentence: String,
     power_w: Option<f64>,
     estimated_w: Option<[f64; 3]>,
@@ -70,7 +71,7 @@ pub(super) async fn fields() -> Response {
             }
         }
     };
-    shell::plain("Fields of /api/view", &body).into_response()
+    shell::plain(Language::English, "Fields of /api/view", &body).into_response()
 }
 
 /// The document for this view.
@@ -97,7 +98,7 @@ pub(super) fn document(view: &View, age: f64) -> Value {
         "sun_w": fresh(image.sun),
         "load_w": fresh(image.load),
         "basis": match decision.basis { Basis::Plan => "plan", Basis::ReserveRule => "reserve rule" },
-        "alarm": decision.alarm.map(explain::alarm),
+        "alarm": night::alarm(view),
         "care": night::needs(view),
         "loads": loads(view),
         "forecast": view.forecasts.as_deref().map(forecast),
@@ -122,7 +123,13 @@ fn loads(view: &View) -> Vec<Load<'_>> {
             on: decision.on,
             for_s: image.now.since(decision.since).0,
             reason: decision.because.word(),
-            sentence: explain::sentence(load, decision, words::clock(image)),
+            figures: decision
+                .because
+                .figures()
+                .into_iter()
+                .map(|(name, value)| json!({ "name": name, "value": value }))
+                .collect(),
+            sentence: language::sentence(view.language, load, decision, words::clock(image)),
             power_w: image.fresh(settings, image.loads.get(number).and_then(|load| load.power)),
             estimated_w: decision.draws.map(|draws| [draws.low, draws.best, draws.high].map(|watts| watts.0)),
             nominal_w: load.nominal.0,

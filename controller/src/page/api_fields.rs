@@ -29,7 +29,13 @@ pub(super) const FIELDS: &[(&str, &str, &str)] = &[
     ("loads[].on", "", "whether it shall be supplied"),
     ("loads[].for_s", "s", "for how long it has been so"),
     ("loads[].reason", "", "why, in a word"),
-    ("loads[].sentence", "", "why, with the number that decided"),
+    (
+        "loads[].figures[].name",
+        "",
+        "a number that decided: left or keep (charges from 0 to 1), read_v, at_least_s ...",
+    ),
+    ("loads[].figures[].value", "", "the number, in the unit at the end of its name"),
+    ("loads[].sentence", "", "why, with the number that decided, in the household's language"),
     ("loads[].power_w", "W", "what it draws, where a meter tells"),
     (
         "loads[].estimated_w",

@@ -12,9 +12,9 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use sunkeep_core::decision::Alarm;
-use sunkeep_core::explain::{self, PinCost};
 use sunkeep_core::image::Request;
 use sunkeep_core::settings::{Load, Tier};
+use sunkeep_core::wish::{PinCost, pin_cost};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use tokio::time::timeout;
 
@@ -22,6 +22,7 @@ use super::access::{Access, Entered};
 use super::room::Room;
 use super::wire::Peer;
 use super::{sessions, shell, words};
+use crate::language::{self, Language, span};
 use crate::view::View;
 
 /// How long a wish holds.
@@ -82,10 +83,12 @@ pub(super) async fn lock((State(room), _, headers): Who) -> Response {
 
 fn confirm(who: &Who, which: Result<Query<Which>, QueryRejection>, what: What) -> Response {
     let (State(room), Extension(Peer(peer)), headers) = who;
-    let Ok(Query(which)) = which else { return refuse(StatusCode::BAD_REQUEST, "Which load?") };
+    let Ok(Query(which)) = which else {
+        return refuse(room.language, StatusCode::BAD_REQUEST, "refused-which");
+    };
     let access = room.guard.access(headers, peer.ip(), room.now(), true);
     let wait = room.guard.wait(peer.ip(), room.now()).filter(|_| access == Access::NeedsPin);
-    let said = wait.map(|wait| format!("After wrong PINs: try again in {}.", words::span(wait)));
+    let said = wait.map(|wait| room.language.say("pin-waits", &[("span", span(room.language, wait).into())]));
     match wished(room, which.load, access) {
         Ok(view) => question(&view, which.load, what, access, said.as_deref()).into_response(),
         Err(refusal) => refusal,
@@ -96,22 +99,18 @@ fn confirm(who: &Who, which: Result<Query<Which>, QueryRejection>, what: What) -
 #[expect(clippy::result_large_err, reason = "the refusal is the answer")]
 fn wished(room: &Room, load: u16, access: Access) -> Result<Arc<View>, Response> {
     if access == Access::Looks {
-        return Err(refuse(
-            StatusCode::FORBIDDEN,
-            "Nothing was changed. A PIN must be set in the hub's configuration before loads can be kept on \
-             from here.",
-        ));
+        return Err(refuse(room.language, StatusCode::FORBIDDEN, "refused-no-pin"));
     }
     let Some(view) = room.look().0 else {
-        return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "The hub is starting. Try again in a moment."));
+        return Err(refuse(room.language, StatusCode::SERVICE_UNAVAILABLE, "refused-starting"));
     };
     match view.settings.loads.get(usize::from(load)) {
-        None => Err(refuse(StatusCode::NOT_FOUND, "There is no such load.")),
+        None => Err(refuse(room.language, StatusCode::NOT_FOUND, "refused-no-load")),
         Some(load) if !load.switchable => {
-            Err(refuse(StatusCode::CONFLICT, "This load has no relay: it is always on."))
+            Err(refuse(room.language, StatusCode::CONFLICT, "refused-no-relay"))
         }
         Some(load) if load.powers_hub => {
-            Err(refuse(StatusCode::CONFLICT, "The hub lives from this load: it is never switched off."))
+            Err(refuse(room.language, StatusCode::CONFLICT, "refused-powers-hub"))
         }
         Some(_) => Ok(view),
     }
@@ -121,7 +120,7 @@ async fn change(who: Who, wish: Result<Form<Wish>, FormRejection>, what: What) -
     let (State(room), Extension(Peer(peer)), headers) = who;
     let wish = match wish {
         Ok(Form(wish)) => wish,
-        Err(rejection) => return refuse(rejection.status(), "This was not a wish the hub understands."),
+        Err(rejection) => return refuse(room.language, rejection.status(), "refused-wish"),
     };
     let access = room.guard.access(&headers, peer.ip(), room.now(), true);
     let view = match wished(&room, wish.load, access) {
@@ -144,19 +143,16 @@ async fn change(who: Who, wish: Result<Form<Wish>, FormRejection>, what: What) -
 
 /// The question again, with what was wrong with the PIN.
 fn wrong(view: &View, load: u16, what: What, entered: &Entered) -> Response {
+    let speaks = view.language;
     let (status, said, wait) = match entered {
         Entered::Wait(wait) => (
             StatusCode::TOO_MANY_REQUESTS,
-            format!("That PIN was not accepted. Try again in {}.", words::span(*wait)),
+            speaks.say("pin-wait", &[("span", span(speaks, *wait).into())]),
             Some(wait.0.ceil()),
         ),
-        Entered::NoRandomness => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The hub cannot make a session now. Try again in a moment.".to_owned(),
-            None,
-        ),
-        Entered::Nothing => (StatusCode::FORBIDDEN, "Enter the PIN.".to_owned(), None),
-        Entered::Wrong | Entered::Right(_) => (StatusCode::FORBIDDEN, "That PIN is wrong.".to_owned(), None),
+        Entered::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, speaks.word("pin-no-session"), None),
+        Entered::Nothing => (StatusCode::FORBIDDEN, speaks.word("pin-enter"), None),
+        Entered::Wrong | Entered::Right(_) => (StatusCode::FORBIDDEN, speaks.word("pin-wrong"), None),
     };
     let mut response = (status, question(view, load, what, Access::NeedsPin, Some(&said))).into_response();
     if let Some(seconds) = wait {
@@ -172,10 +168,7 @@ async fn send(room: &Room, view: &View, load: u16, what: What) -> Response {
         What::Release => Request::Release { load },
     };
     if room.ask.try_send(request).is_err() {
-        return refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The hub does not take wishes now. Nothing was changed; try again in a moment.",
-        );
+        return refuse(room.language, StatusCode::SERVICE_UNAVAILABLE, "refused-busy");
     }
     let name = &view.settings.loads[usize::from(load)].name;
     tracing::info!("a person asked to {} {name}", if what == What::Keep { "keep on" } else { "release" });
@@ -200,8 +193,8 @@ fn set_cookie(response: &mut Response, cookie: &str) {
     }
 }
 
-fn refuse(status: StatusCode, why: &str) -> Response {
-    shell::refusal(status, why)
+fn refuse(language: Language, status: StatusCode, why: &str) -> Response {
+    shell::refusal(language, status, &language.word(why))
 }
 
 /// What keeping a load on costs now.
@@ -219,15 +212,7 @@ fn cost(view: &View, number: usize) -> PinCost {
         Some(slot) => slot.keep[load.tier.place()],
         None => settings.reserve_level(load.tier),
     };
-    explain::pin_cost(
-        settings,
-        number,
-        HOUR,
-        draws,
-        critical,
-        decision.charge,
-        keep.map(StateOfCharge::ratio),
-    )
+    pin_cost(settings, number, HOUR, draws, critical, decision.charge, keep.map(StateOfCharge::ratio))
 }
 
 fn question(
@@ -239,55 +224,58 @@ fn question(
 ) -> maud::PreEscaped<String> {
     let number = usize::from(number);
     let load = &view.settings.loads[number];
+    let speaks = view.language;
+    let name = [("name", load.label.as_str().into())];
     let (title, action, yes) = match what {
-        What::Keep => (format!("Keep {} on for an hour?", load.label), "/keep", "Yes, keep it on"),
-        What::Release => (format!("Release {}?", load.label), "/release", "Yes, release it"),
+        What::Keep => (speaks.say("keep-title", &name), "/keep", speaks.word("keep-yes")),
+        What::Release => (speaks.say("release-title", &name), "/release", speaks.word("release-yes")),
     };
     let body = html! {
         h1 { (title) }
         @match what {
             What::Keep => (costs(view, load, &cost(view, number))),
-            What::Release => p { "The hub may switch it off again when the more vital loads need what is left." },
+            What::Release => p { (speaks.word("release-meaning")) },
         }
         @if let Some(said) = said { p class="note bad" role="alert" { (said) } }
         form method="post" action=(action) {
             input type="hidden" name="load" value=(number);
             @if access == Access::NeedsPin {
-                label for="pin" { "PIN" }
+                label for="pin" { (speaks.word("wish-pin")) }
                 input id="pin" name="pin" type="password" inputmode="numeric" pattern="[0-9]*" minlength="4"
                     maxlength="12" autocomplete="off" required;
             }
             button class="button main" { (yes) }
         }
-        a class="button" href="/" { "No, back" }
+        a class="button" href="/" { (speaks.word("wish-no")) }
     };
-    shell::plain(&title, &body)
+    shell::plain(speaks, &title, &body)
 }
 
 fn costs(view: &View, load: &Load, cost: &PinCost) -> Markup {
+    let speaks = view.language;
     let tripped = match view.decision.alarm {
         Some(Alarm::BatteryEmpty | Alarm::Overload) => true,
         Some(_) => load.tier != Tier::Critical,
         None => false,
     };
     html! {
-        p class="lead" { (words::tied(&explain::cost_sentence(load, HOUR, cost))) }
+        p class="lead" { (words::tied(&language::cost_sentence(speaks, load, HOUR, cost))) }
         dl class="costs" {
-            div { dt { "Energy" } dd { (cost.energy) } }
-            div { dt { "Of the battery" } dd { (words::percent(cost.share)) } }
+            div { dt { (speaks.word("wish-energy")) } dd { (speaks.figure(cost.energy)) } }
+            div { dt { (speaks.word("wish-share")) } dd { (words::percent(cost.share)) } }
             @if let Some(critical) = cost.critical {
-                div { dt { "Critical loads could live on it for" } dd { (words::span(critical)) } }
+                div { dt { (speaks.word("wish-critical")) } dd { (span(speaks, critical)) } }
             }
             div {
-                dt { "Reserve of the more vital loads" }
+                dt { (speaks.word("wish-reserve")) }
                 dd class=[cost.touches_reserve.then_some("warn")] {
-                    @if cost.touches_reserve { "is touched" } @else { "stays whole" }
+                    (speaks.word(if cost.touches_reserve { "wish-reserve-touched" } else { "wish-reserve-whole" }))
                 }
             }
         }
         @if tripped {
             p class="note watch" {
-                "Protection is active. It has the last word: the load stays off, or goes off, while it lasts."
+                (speaks.word("wish-protection"))
             }
         }
     }

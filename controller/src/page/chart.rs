@@ -8,6 +8,7 @@ use plotters::prelude::*;
 use sunkeep_models::time::{SLOT_SECONDS, Zone};
 
 use super::words;
+use crate::language::{Language, day};
 
 pub(super) const SUN: RGBColor = RGBColor(0xD9, 0x82, 0x00);
 pub(super) const LOAD: RGBColor = RGBColor(0x2F, 0x6D, 0xB5);
@@ -45,6 +46,7 @@ pub(super) enum Scale {
 /// A chart from one moment to another.
 pub(super) struct Chart<'a> {
     pub(super) zone: &'a Zone,
+    pub(super) language: Language,
     /// Seconds since 1970.
     pub(super) from: i64,
     /// Seconds since 1970.
@@ -160,7 +162,7 @@ impl Chart<'_> {
     fn hour(&self, unix: i64) -> String {
         let local = self.zone.local(unix);
         match local.second_of_day / 3600 {
-            0 => words::weekday(local).into(),
+            0 => day(self.language, local.weekday),
             12 => local.to_string(),
             _ => String::new(),
         }
@@ -181,7 +183,9 @@ impl Chart<'_> {
         match self.scale {
             Scale::Share => words::percent(value),
             Scale::Watts(_) if value < 1.0 => "0".into(),
-            Scale::Watts(most) if most >= 2000.0 => format!("{:.1} kW", value / 1000.0),
+            Scale::Watts(most) if most >= 2000.0 => {
+                self.language.figure(format_args!("{:.1} kW", value / 1000.0))
+            }
             Scale::Watts(_) => format!("{value:.0} W"),
         }
     }
@@ -224,6 +228,7 @@ mod tests {
         let zone = Zone::named("Asia/Kolkata").unwrap();
         let chart = Chart {
             zone: &zone,
+            language: Language::English,
             from: 1_767_225_600,
             to: 1_767_225_600 + 86_400,
             scale: Scale::Watts(900.0),

@@ -13,6 +13,7 @@ use sunkeep_models::time::{HORIZON, SLOT_SECONDS};
 use super::chart::{self, Band, Chart, Line, Scale};
 use super::held::held;
 use super::words;
+use crate::language::Language;
 use crate::view::{Forecasts, POINT_MINUTES, Point, View};
 
 /// Points of the past that become one of a chart: a screen has fewer columns than two days have points.
@@ -44,7 +45,7 @@ impl Charts {
 }
 
 fn version(view: &View) -> String {
-    let mut version = String::from("v");
+    let mut version = String::from(view.language.tag());
     if let (Some(first), Some(last)) = (view.past.first(), view.past.last()) {
         let _ = write!(version, "-{}-{}-{}", first.unix, last.unix, view.past.len());
     }
@@ -56,16 +57,22 @@ fn version(view: &View) -> String {
     words::hex(&Sha256::digest(&version)[..8])
 }
 
-fn figure(caption: &str, legend: &[(&str, &str)], chart: &Chart<'_>, said: &str) -> Markup {
+fn figure(
+    language: Language,
+    caption: &str,
+    legend: &[(&str, &str)],
+    chart: &Chart<'_>,
+    said: &str,
+) -> Markup {
     html! {
         figure {
             figcaption {
-                b { (caption) }
-                @for (class, name) in legend { span class="key" { i class=(class) {} (name) } }
+                b { (language.word(caption)) }
+                @for (class, name) in legend { span class="key" { i class=(class) {} (language.word(name)) } }
             }
             @match chart.svg() {
                 Some(svg) => (PreEscaped(svg)),
-                None => p { "This chart could not be drawn." },
+                None => p { (language.word("chart-not-drawn")) },
             }
             @if !said.is_empty() { p class="said" { (words::tied(said)) } }
         }
@@ -73,53 +80,46 @@ fn figure(caption: &str, legend: &[(&str, &str)], chart: &Chart<'_>, said: &str)
 }
 
 fn future(view: &View) -> Markup {
+    let speaks = view.language;
     let Some(forecasts) = &view.forecasts else {
         return html! {
             section aria-labelledby="next" {
-                h2 id="next" { "Next two days" }
-                p { "There is no forecast yet." }
+                h2 id="next" { (speaks.word("next-days")) }
+                p { (speaks.word("no-forecast")) }
             }
         };
     };
     let by = match forecasts.load_by.as_str() {
-        "adaptive" => "the trained model and what this home has taught it",
-        other => other,
+        "adaptive" => speaks.word("method-adaptive"),
+        other => other.to_owned(),
     };
-    let worth = worth(forecasts.skill, forecasts.sun_skill);
+    let worth = worth(speaks, forecasts.skill, forecasts.sun_skill);
     html! {
         section aria-labelledby="next" {
-            h2 id="next" { "Next two days" }
+            h2 id="next" { (speaks.word("next-days")) }
             (expected_charge(view, forecasts))
             (expected_power(view, forecasts))
-            p class="said" { "Nine in ten slots fall below the top of a band, one in ten below its bottom. "
-                "Use is forecast by " (by) "." (worth) }
+            p class="said" { (speaks.say("bands", &[("method", by.into())])) " " (worth) }
         }
     }
 }
 
 /// What the forecasts of use and of the sun were worth, in words; nothing on a young site.
-fn worth(load: Option<f64>, sun: Option<f64>) -> String {
+fn worth(language: Language, load: Option<f64>, sun: Option<f64>) -> String {
     let told = |skill: f64| {
-        let (share, than) = (skill.abs() * 100.0, if skill < 0.0 { "larger" } else { "smaller" });
-        format!("{share:.0} % {than}")
+        let share = [("share", format!("{:.0} %", skill.abs() * 100.0).into())];
+        language.say(if skill < 0.0 { "worth-larger" } else { "worth-smaller" }, &share)
     };
-    let than = "than those of repeating yesterday";
     match (load.map(told), sun.map(told)) {
-        (Some(load), Some(sun)) => {
-            format!(
-                " Over the last weeks its errors were {load} {than}, and those of the sun's forecast {sun}."
-            )
-        }
-        (Some(load), None) => format!(" Over the last weeks its errors were {load} {than}."),
-        (None, Some(sun)) => {
-            format!(" Over the last weeks the errors of the sun's forecast were {sun} {than}.")
-        }
+        (Some(load), Some(sun)) => language.say("worth-both", &[("load", load.into()), ("sun", sun.into())]),
+        (Some(load), None) => language.say("worth-load", &[("load", load.into())]),
+        (None, Some(sun)) => language.say("worth-sun", &[("sun", sun.into())]),
         (None, None) => String::new(),
     }
 }
 
 fn expected_charge(view: &View, forecasts: &Forecasts) -> Markup {
-    let outlook = &forecasts.outlook;
+    let (outlook, speaks) = (&forecasts.outlook, view.language);
     let start = |slot: usize| outlook.plan.issued.plus(slot as i64).start();
     let expected: Vec<_> =
         outlook.expected.iter().enumerate().map(|(slot, charge)| (start(slot), charge.ratio())).collect();
@@ -131,48 +131,58 @@ fn expected_charge(view: &View, forecasts: &Forecasts) -> Markup {
     let lowest = expected.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1));
     let said = lowest.map_or(String::new(), |(unix, ratio)| {
         let now = view.image.wall.map_or(start(0), |wall| wall.unix);
-        format!("Lowest {} about {}.", words::percent(ratio), words::moment(&view.zone, now, unix))
+        let moment = words::moment(speaks, &view.zone, now, unix);
+        let values = [("charge", words::percent(ratio).into()), ("moment", moment.into())];
+        speaks.say("chart-lowest-about", &values)
     });
     let chart = Chart {
         zone: &view.zone,
+        language: speaks,
         from: start(0),
         to: start(HORIZON),
         scale: Scale::Share,
         bands: Vec::new(),
         gap: SLOT_SECONDS,
-        label: format!("Expected charge of the battery in the next two days. {said}"),
+        label: speaks.word("chart-expected-charge") + " " + &said,
         lines: vec![
             Line { color: chart::KEEP, width: 2, points: keep.collect() },
             Line { color: chart::CHARGE, width: 4, points: expected },
         ],
     };
-    let legend = [("charge", "expected"), ("keep", "needed for the critical loads")];
-    figure("Battery", &legend, &chart, &said)
+    let legend = [("charge", "key-expected"), ("keep", "key-needed")];
+    figure(speaks, "battery", &legend, &chart, &said)
 }
 
 fn expected_power(view: &View, forecasts: &Forecasts) -> Markup {
     let (load, sun) = (&forecasts.load, &forecasts.sun);
     let most = load.p90.iter().chain(&sun.p90).copied().fold(0.0_f32, f32::max);
     let start = forecasts.outlook.plan.issued;
-    let said = format!("Expected: {} from the sun, {} used.", energy(&sun.p50), energy(&load.p50));
+    let speaks = view.language;
+    let energy = |watts: &[f32]| energy(speaks, watts).into();
+    let said = speaks.say("chart-expected-energy", &[("sun", energy(&sun.p50)), ("used", energy(&load.p50))]);
     let chart = Chart {
         zone: &view.zone,
+        language: speaks,
         from: start.start(),
         to: start.plus(HORIZON as i64).start(),
         scale: Scale::Watts(f64::from(most)),
         bands: vec![band(chart::SUN, sun), band(chart::LOAD, load)],
         gap: SLOT_SECONDS,
-        label: format!("Expected sun and use in the next two days, each with a band. {said}"),
+        label: speaks.word("chart-expected-power") + " " + &said,
         lines: vec![median(chart::SUN, sun), median(chart::LOAD, load)],
     };
-    figure("Sun and use", &[("sun", "sun"), ("load", "use")], &chart, &said)
+    figure(speaks, "sun-and-use", &[("sun", "key-sun"), ("load", "key-use")], &chart, &said)
 }
 
 /// Energy of a forecast's slots.
-fn energy(watts: &[f32]) -> String {
+fn energy(language: Language, watts: &[f32]) -> String {
     let hours = SLOT_SECONDS as f64 / 3600.0;
     let sum: f64 = watts.iter().map(|watts| f64::from(*watts) * hours).sum();
-    if sum < 9_950.0 { format!("{:.1} kWh", sum / 1000.0) } else { format!("{:.0} kWh", sum / 1000.0) }
+    if sum < 9_950.0 {
+        language.figure(format_args!("{:.1} kWh", sum / 1000.0))
+    } else {
+        format!("{:.0} kWh", sum / 1000.0)
+    }
 }
 
 fn band(color: plotters::style::RGBColor, forecast: &Forecast) -> Band {
@@ -222,18 +232,19 @@ fn marks(past: &[Point]) -> Vec<Mark> {
 }
 
 fn past(view: &View) -> Markup {
+    let speaks = view.language;
     let Some(last) = view.past.last().filter(|_| view.past.len() > 1) else {
         return html! {
             section aria-labelledby="last" {
-                h2 id="last" { "Last two days" }
-                p { "Nothing has been recorded yet." }
+                h2 id="last" { (speaks.word("last-days")) }
+                p { (speaks.word("nothing-recorded")) }
             }
         };
     };
     let (marks, to) = (marks(&view.past), last.unix);
     html! {
         section aria-labelledby="last" {
-            h2 id="last" { "Last two days" }
+            h2 id="last" { (speaks.word("last-days")) }
             (past_charge(view, &marks, to))
             (past_power(view, &marks, to))
         }
@@ -241,21 +252,22 @@ fn past(view: &View) -> Markup {
 }
 
 fn past_charge(view: &View, marks: &[Mark], to: i64) -> Markup {
+    let speaks = view.language;
     let said = |mark: Option<&Mark>, word: &str| {
         mark.map_or(String::new(), |mark| {
-            format!(
-                "{word} {} on {}.",
-                words::percent(mark.best),
-                words::moment(&view.zone, i64::MIN, mark.unix)
-            )
+            let moment = words::moment(speaks, &view.zone, i64::MIN, mark.unix);
+            speaks.say(word, &[("charge", words::percent(mark.best).into()), ("moment", moment.into())])
         })
     };
     let by_charge = |a: &&Mark, b: &&Mark| a.best.total_cmp(&b.best);
-    let said =
-        [said(marks.iter().min_by(by_charge), "Lowest"), said(marks.iter().max_by(by_charge), "Highest")]
-            .join(" ");
+    let said = [
+        said(marks.iter().min_by(by_charge), "chart-lowest"),
+        said(marks.iter().max_by(by_charge), "chart-highest"),
+    ]
+    .join(" ");
     let chart = Chart {
         zone: &view.zone,
+        language: speaks,
         from: to - TWO_DAYS,
         to,
         scale: Scale::Share,
@@ -269,12 +281,13 @@ fn past_charge(view: &View, marks: &[Mark], to: i64) -> Markup {
             points: marks.iter().map(|mark| (mark.unix, mark.best)).collect(),
         }],
         gap: GAP,
-        label: format!("Charge of the battery in the last two days, with its bounds. {said}"),
+        label: speaks.word("chart-past-charge") + " " + &said,
     };
-    figure("Battery", &[("charge", "charge, and how sure it is")], &chart, &said)
+    figure(speaks, "battery", &[("charge", "key-charge")], &chart, &said)
 }
 
 fn past_power(view: &View, marks: &[Mark], to: i64) -> Markup {
+    let speaks = view.language;
     let line = |color, value: fn(&Mark) -> Option<f64>| Line {
         color,
         width: 3,
@@ -283,13 +296,14 @@ fn past_power(view: &View, marks: &[Mark], to: i64) -> Markup {
     let most = marks.iter().flat_map(|mark| [mark.sun, mark.load]).flatten().fold(0.0, f64::max);
     let chart = Chart {
         zone: &view.zone,
+        language: speaks,
         from: to - TWO_DAYS,
         to,
         scale: Scale::Watts(most),
         bands: Vec::new(),
         lines: vec![line(chart::SUN, |mark| mark.sun), line(chart::LOAD, |mark| mark.load)],
         gap: GAP,
-        label: format!("Sun and use in the last two days; at most {}.", words::power(most)),
+        label: speaks.say("chart-past-power", &[("power", words::power(speaks, most).into())]),
     };
-    figure("Sun and use", &[("sun", "sun"), ("load", "use")], &chart, "")
+    figure(speaks, "sun-and-use", &[("sun", "key-sun"), ("load", "key-use")], &chart, "")
 }

@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 use sunkeep_core::decision::{Because, LoadDecision};
-use sunkeep_core::explain;
 use sunkeep_core::settings::{Load, Tier};
 use sunkeep_models::time::Uptime;
 
 use super::access::Access;
 use super::words;
+use crate::language::{Language, sentence, span};
 use crate::view::View;
 
 /// A tier with its loads, each under the id of its element.
@@ -35,14 +35,9 @@ pub(super) fn tiers(view: &View, access: Access) -> Vec<TierPart> {
 }
 
 /// What a visitor may do, where that needs saying.
-pub(super) fn may(access: Access) -> Markup {
+pub(super) fn may(language: Language, access: Access) -> Markup {
     html! {
-        @if access == Access::Looks {
-            p class="said" {
-                "Here you can only look. To ask for a load to stay on, a PIN must be set in the hub's \
-                 configuration."
-            }
-        }
+        @if access == Access::Looks { p class="said" { (language.word("may-look")) } }
     }
 }
 
@@ -56,39 +51,41 @@ fn one(view: &View, number: usize, load: &Load, decision: &LoadDecision, access:
     let measured = view.image.loads.get(number).and_then(|readings| readings.power);
     let measured = view.image.fresh(&view.settings, measured);
     let wish = can_wish(load) && access != Access::Looks;
+    let speaks = view.language;
+    let power = |watts| words::power(speaks, watts);
     html! {
         div class="head" {
             h4 { (load.label) }
             @match measured {
-                Some(watts) if decision.on || watts >= 1.0 => { span class="watts" { (words::power(watts)) } }
+                Some(watts) if decision.on || watts >= 1.0 => { span class="watts" { (power(watts)) } }
                 None if decision.on => {
                     // No meter of its own: what it draws now is not known, but what its switching showed, or
                     // what it may draw.
                     span class="watts" {
                         @match decision.draws {
-                            Some(draws) => { "about " (words::power(draws.best.0)) }
-                            None => { "up to " (words::power(load.nominal.0)) }
+                            Some(draws) => { (speaks.say("draws-about", &[("power", power(draws.best.0).into())])) }
+                            None => { (speaks.say("draws-up-to", &[("power", power(load.nominal.0).into())])) }
                         }
                     }
                 }
                 _ => {}
             }
             span class={ "state " @if decision.on { "on" } @else { "off" } } {
-                @if decision.on { "On" } @else { "Off" }
+                (speaks.word(if decision.on { "load-on" } else { "load-off" }))
             }
         }
         @if let Some(why) = why(view, load, decision) { p class="why" { (why) } }
         @match decision.confirmed {
-            Some(false) => { p class="why warn" { "Its relay does not do as it is told." } }
-            None if load.switchable => { p class="why" { "Its relay cannot be read back." } }
+            Some(false) => { p class="why warn" { (speaks.word("relay-disobeys")) } }
+            None if load.switchable => { p class="why" { (speaks.word("relay-unread")) } }
             _ => {}
         }
         @if let Some(until) = decision.pinned_until { p class="why pin" { (kept(view, until)) } }
         @if wish && decision.pinned_until.is_some() {
-            a class="button" id={ "wish" (number) } href={ "/release?load=" (number) } { "Release" }
+            a class="button" id={ "wish" (number) } href={ "/release?load=" (number) } { (speaks.word("release")) }
         } @else if wish && load.tier != Tier::Critical {
             a class="button" id={ "wish" (number) } href={ "/keep?load=" (number) } {
-                "Keep on for an hour" span class="away" { ": " (load.label) }
+                (speaks.word("keep-on")) span class="away" { ": " (load.label) }
             }
         }
     }
@@ -99,20 +96,20 @@ fn why(view: &View, load: &Load, decision: &LoadDecision) -> Option<String> {
     if decision.on && decision.because == Because::Free {
         return None;
     }
-    let sentence = explain::sentence(load, decision, words::clock(&view.image));
+    let sentence = sentence(view.language, load, decision, words::clock(&view.image));
     let rest = sentence.strip_prefix(load.label.as_str()).map_or(sentence.as_str(), str::trim_start);
     Some(words::tied(&words::capital(rest)))
 }
 
 /// Until when a wish holds.
 fn kept(view: &View, until: Uptime) -> String {
-    let left = until.since(view.image.now);
+    let (speaks, left) = (view.language, until.since(view.image.now));
+    let more = ("span", span(speaks, left).into());
     match view.image.wall {
-        Some(wall) => format!(
-            "Asked to stay on until {}, {} more.",
-            words::moment(&view.zone, wall.unix, wall.unix + left.0 as i64),
-            words::span(left)
-        ),
-        None => format!("Asked to stay on for {} more.", words::span(left)),
+        Some(wall) => {
+            let moment = words::moment(speaks, &view.zone, wall.unix, wall.unix + left.0 as i64);
+            speaks.say("kept-until", &[("moment", moment.into()), more])
+        }
+        None => speaks.say("kept-for", &[more]),
     }
 }

@@ -5,13 +5,12 @@
 //! With the lower bound of the charge above it the answer is yes; with the best estimate above it, or if things come as expected, it is probably.
 
 use sunkeep_core::decision::Alarm;
-use sunkeep_core::explain;
 use sunkeep_core::settings::Tier;
 use sunkeep_models::forecast::Forecast;
-use sunkeep_models::quantity::StateOfCharge;
 use sunkeep_models::time::Slot;
 
 use super::words;
+use crate::language;
 use crate::view::{Forecasts, View};
 
 /// How good the news is.
@@ -59,28 +58,28 @@ pub(super) fn answer(view: &View) -> Answer {
     if view.decision.alarm == Some(Alarm::BatteryEmpty) {
         return Answer {
             tone: Tone::Bad,
-            headline: "The battery is nearly empty. Everything is off to save it.".into(),
-            detail: format!(
-                "Loads return when the sun has charged it above {}.",
-                view.settings.protection.reconnect_charge
+            headline: view.language.word("night-empty"),
+            detail: view.language.say(
+                "night-empty-detail",
+                &[("level", view.settings.protection.reconnect_charge.to_string().into())],
             ),
         };
     }
-    let best = view.decision.charge.best;
     match (&view.forecasts, view.image.wall) {
         (Some(forecasts), Some(wall)) => {
-            expected(view, forecasts, wall.unix).unwrap_or_else(|| unknown(best, "the forecast is too old"))
+            expected(view, forecasts, wall.unix).unwrap_or_else(|| unknown(view, "night-forecast-old"))
         }
-        (_, None) => unknown(best, "the time of day is not known"),
-        (None, _) => unknown(best, "no forecast has been made yet"),
+        (_, None) => unknown(view, "night-time-unknown"),
+        (None, _) => unknown(view, "night-no-forecast"),
     }
 }
 
-fn unknown(best: StateOfCharge, why: &str) -> Answer {
+fn unknown(view: &View, why: &str) -> Answer {
+    let charge = view.decision.charge.best.to_string();
     Answer {
         tone: Tone::Unknown,
-        headline: format!("{best} in the battery. Whether it lasts the night is not known yet."),
-        detail: format!("{} Until then loads are switched at fixed levels.", words::capital(why) + "."),
+        headline: view.language.say("night-unknown", &[("charge", charge.into())]),
+        detail: view.language.word(why),
     }
 }
 
@@ -101,12 +100,18 @@ fn expected(view: &View, forecasts: &Forecasts, now: i64) -> Option<Answer> {
         () if best >= need || lowest > floor + 0.02 => Tone::Watch,
         () => Tone::Bad,
     };
-    let back = until.map_or("the sun returns".to_owned(), |until| {
-        format!("the sun returns about {}", words::moment(&view.zone, now, until))
-    });
+    let speaks = view.language;
+    let back = until.map_or_else(
+        || speaks.word("night-back"),
+        |until| {
+            let moment = words::moment(speaks, &view.zone, now, until);
+            speaks.say("night-back-at", &[("moment", moment.into())])
+        },
+    );
     let mut detail = detail(view, tone, need, &back);
     if spoken > 0.005 {
-        detail += &format!(" What persons asked to stay on takes {} of the battery.", words::percent(spoken));
+        let share = words::percent(spoken);
+        detail = detail + " " + &speaks.say("night-asked-for", &[("share", share.into())]);
     }
     Some(Answer { tone, headline: headline(view, tone, night.is_some()), detail })
 }
@@ -115,30 +120,30 @@ fn headline(view: &View, tone: Tone, night: bool) -> String {
     // What the hub lives from is nobody's lights.
     let critical = view.settings.loads.iter().filter(|load| load.tier == Tier::Critical && !load.powers_hub);
     let names: Vec<&str> = critical.map(|load| load.label.as_str()).collect();
-    let names = if names.is_empty() { "The loads".to_owned() } else { words::list(&names) };
-    let span = if night { "the night" } else { "the next two days" };
-    match tone {
-        Tone::Good => format!("Yes: {names} will last {span}."),
-        Tone::Watch => format!("Probably: {names} should last {span}."),
-        _ => format!("Perhaps not: {names} may not last {span}."),
-    }
+    let speaks = view.language;
+    let names = if names.is_empty() { speaks.word("night-loads") } else { words::list(speaks, &names) };
+    let message = match tone {
+        Tone::Good => "night-good",
+        Tone::Watch => "night-watch",
+        _ => "night-bad",
+    };
+    speaks.say(message, &[("loads", names.into()), ("span", if night { "night" } else { "days" }.into())])
 }
 
 fn detail(view: &View, tone: Tone, need: f64, back: &str) -> String {
     let charge = view.decision.charge;
-    let need = words::percent(need);
-    match tone {
-        Tone::Good => format!(
-            "{} in the battery, and {need} is enough until {back}, even if much is used and the sky stays dark.",
-            charge.best
-        ),
-        Tone::Watch => format!(
-            "{} in the battery, perhaps only {}; {need} would surely be enough until {back}, even if much is \
-             used and the sky stays dark.",
-            charge.best, charge.low
-        ),
-        _ => format!("{} in the battery, and it takes up to {need} until {back}.", charge.best),
-    }
+    let message = match tone {
+        Tone::Good => "night-good-detail",
+        Tone::Watch => "night-watch-detail",
+        _ => "night-bad-detail",
+    };
+    let values = [
+        ("charge", charge.best.to_string().into()),
+        ("low", charge.low.to_string().into()),
+        ("need", words::percent(need).into()),
+        ("back", back.into()),
+    ];
+    view.language.say(message, &values)
 }
 
 /// Share of the battery that wishes of persons will still take. A load that has not started yet is taken at
@@ -168,10 +173,10 @@ pub(super) fn night(sun: &Forecast, now: i64) -> Option<Night> {
 
 /// What the battery needs, in sentences.
 pub(super) fn needs(view: &View) -> Vec<String> {
-    explain::needs(&view.decision.needs)
+    language::needs(view.language, &view.decision.needs)
 }
 
 /// What tripped, in a sentence.
-pub(super) fn alarm(view: &View) -> Option<&'static str> {
-    view.decision.alarm.map(explain::alarm)
+pub(super) fn alarm(view: &View) -> Option<String> {
+    view.decision.alarm.map(|alarm| language::alarm(view.language, alarm))
 }

@@ -13,8 +13,7 @@
   function lost() {
     if (!since) since = new Date();
     var note = at('lost'), two = function (n) { return (n < 10 ? '0' : '') + n; };
-    var text = 'No answer from the hub since ' + two(since.getHours()) + ':' + two(since.getMinutes()) +
-      ' by this phone. What you see is from then.';
+    var text = note.getAttribute('data-say').replace('%', two(since.getHours()) + ':' + two(since.getMinutes()));
     if (note.textContent !== text) note.textContent = text;
     note.hidden = false;
   }

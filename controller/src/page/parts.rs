@@ -11,6 +11,7 @@ use super::access::Access;
 use super::night::{self, Answer, Tone};
 use super::room::{OLD, Room};
 use super::{loads, words};
+use crate::language::{Language, day, span};
 use crate::view::View;
 
 /// The page as it is now.
@@ -27,6 +28,7 @@ pub(super) struct Home {
     pub(super) bottom: Vec<(String, Markup)>,
     /// A wish was sent, and the hub has not taken it up in time.
     pub(super) late: bool,
+    pub(super) language: Language,
 }
 
 impl Home {
@@ -53,7 +55,7 @@ pub(super) fn home(room: &Room, view: &View, age: Seconds, access: Access, late:
     let digest = words::hex(&view.settings.digest().0[..6]);
     Home {
         site: view.site.to_string(),
-        key: format!("{}-{digest}", env!("CARGO_PKG_VERSION")),
+        key: format!("{}-{}-{digest}", env!("CARGO_PKG_VERSION"), view.language.tag()),
         charts_version,
         charts,
         top: vec![
@@ -65,11 +67,12 @@ pub(super) fn home(room: &Room, view: &View, age: Seconds, access: Access, late:
         ],
         tiers: loads::tiers(view, access),
         bottom: vec![
-            ("may".into(), loads::may(access)),
+            ("may".into(), loads::may(view.language, access)),
             ("devices".into(), devices(view)),
             ("foot".into(), foot(view, access)),
         ],
         late,
+        language: view.language,
     }
 }
 
@@ -77,25 +80,26 @@ fn time(view: &View) -> Markup {
     html! {
         @if let Some(wall) = view.image.wall {
             @let local = view.zone.local(wall.unix);
-            (words::weekday(local)) " " (local)
+            (day(view.language, local.weekday)) " " (local)
         } @else {
-            "time unknown"
+            (view.language.word("time-unknown"))
         }
     }
 }
 
 fn old(view: &View, age: Seconds) -> Markup {
+    let speaks = view.language;
     html! {
         @if age > OLD {
             p class="note bad" {
-                b { "The hub is stuck. " }
-                "It last reported " (words::span(age)) " ago. What you see is from then, and may be wrong."
+                b { (speaks.word("note-stuck")) " " }
+                (speaks.say("note-stuck-detail", &[("span", span(speaks, age).into())]))
             }
         }
         @if view.image.wall.is_none() {
             p class="note watch" {
-                b { "The time of day is not known. " }
-                "Forecasts wait until the hub learns it. Loads are switched safely without it."
+                b { (speaks.word("note-no-time")) " " }
+                (speaks.word("note-no-time-detail"))
             }
         }
     }
@@ -103,10 +107,13 @@ fn old(view: &View, age: Seconds) -> Markup {
 
 fn answer(view: &View, age: Seconds) -> Markup {
     let answer = if age > OLD {
+        let speaks = view.language;
+        let before = night::answer(view).headline;
+        let values = [("span", span(speaks, age).into()), ("headline", before.into())];
         Answer {
             tone: Tone::Unknown,
-            headline: "Not known now: the hub is stuck.".into(),
-            detail: format!("{} ago: {}", words::span(age), night::answer(view).headline),
+            headline: speaks.word("night-stuck"),
+            detail: speaks.say("night-stuck-detail", &values),
         }
     } else {
         night::answer(view)
@@ -120,19 +127,20 @@ fn answer(view: &View, age: Seconds) -> Markup {
 }
 
 fn alarms(view: &View) -> Markup {
+    let speaks = view.language;
     html! {
         @if let Some(sentence) = night::alarm(view) {
-            p class="note bad" { b { "Alarm. " } (sentence) }
+            p class="note bad" { b { (speaks.word("note-alarm")) " " } (sentence) }
         }
         @for sentence in night::needs(view) {
-            p class="note side" { b { "Battery care. " } (sentence) }
+            p class="note side" { b { (speaks.word("note-care")) " " } (sentence) }
         }
         @for fault in view.faults.iter() {
-            p class="note side" { b { "Fault. " } (fault) }
+            p class="note side" { b { (speaks.word("note-fault")) " " } (fault) }
         }
         @for device in view.devices.iter().filter(|device| device.answers == Some(false)) {
             p class="note side" {
-                b { (words::capital(&device.name)) " does not answer. " }
+                b { (speaks.say("note-silent", &[("device", words::capital(&device.name).into())])) " " }
                 (device.why)
             }
         }
@@ -143,38 +151,42 @@ fn battery(view: &View) -> Markup {
     let (settings, image, charge) = (&view.settings, &view.image, view.decision.charge);
     let fresh = |reading| image.fresh(settings, reading);
     let power = words::battery_power(settings, image);
+    let speaks = view.language;
+    let watts = |watts| words::power(speaks, watts);
     let (used, about) = words::load_power(settings, image, &view.decision);
     html! {
         div class="charge" {
             p class="big" { (charge.best) }
-            p { "charged, " (words::tied(&words::bounds(charge))) }
+            p { (words::tied(&speaks.say("charged", &[("bounds", words::bounds(speaks, charge).into())]))) }
         }
         (gauge(charge.low.ratio(), charge.best.ratio(), charge.high.ratio()))
         dl class="flows" {
             div class="sun" {
-                dt { "Sun" }
-                dd { @match fresh(image.sun) { Some(watts) => (words::power(watts)), None => "?" } }
-                dd class="sub" { @if fresh(image.sun).is_none() { "not measured" } @else { "panels" } }
+                dt { (speaks.word("sun")) }
+                dd { @match fresh(image.sun) { Some(sun) => (watts(sun)), None => "?" } }
+                dd class="sub" {
+                    (speaks.word(if fresh(image.sun).is_none() { "not-measured" } else { "from-panels" }))
+                }
             }
             div class="load" {
-                dt { "Use" }
-                dd { (words::power(used)) }
-                dd class="sub" { @if about { "estimated" } @else { "all loads" } }
+                dt { (speaks.word("use")) }
+                dd { (watts(used)) }
+                dd class="sub" { (speaks.word(if about { "use-estimated" } else { "use-of-all" })) }
             }
             div class="charge" {
-                dt { "Battery" }
-                dd { @match power { Some(watts) => (words::power(watts)), None => "?" } }
-                dd class="sub" { (words::flow(power)) }
+                dt { (speaks.word("battery")) }
+                dd { @match power { Some(power) => (watts(power)), None => "?" } }
+                dd class="sub" { (words::flow(speaks, power)) }
             }
         }
         p class="said" {
             @match fresh(image.battery.voltage) {
-                Some(volts) => (format!("{volts:.1} V")),
-                None => "Voltage not measured",
+                Some(volts) => (speaks.figure(format_args!("{volts:.1} V"))),
+                None => (speaks.word("voltage-not-measured")),
             }
             @if let Some(celsius) = fresh(image.battery.temperature) { (format!(" · {celsius:.0} °C")) }
             @if view.decision.basis == Basis::ReserveRule {
-                " · no plan: tiers are switched at fixed levels"
+                " · " (speaks.word("no-plan"))
             }
         }
     }
@@ -196,14 +208,15 @@ fn gauge(low: f64, best: f64, high: f64) -> Markup {
 fn devices(view: &View) -> Markup {
     let count = |answers| view.devices.iter().filter(|device| device.answers == answers).count();
     let (silent, unasked) = (count(Some(false)), count(None));
+    let (speaks, all) = (view.language, view.devices.len());
     html! {
         p {
-            @if view.devices.is_empty() { "No device is configured." }
-            @else if silent + unasked == 0 { "All " (view.devices.len()) " devices answer." }
+            @if view.devices.is_empty() { (speaks.word("devices-none")) }
+            @else if silent + unasked == 0 { (speaks.say("devices-all", &[("count", all.into())])) }
             @else {
-                (count(Some(true))) " of " (view.devices.len()) " devices answer"
-                @if unasked > 0 { ", " (unasked) " not asked yet" }
-                "."
+                (speaks.say("devices-some", &[
+                    ("count", count(Some(true)).into()), ("all", all.into()), ("unasked", unasked.into()),
+                ]))
             }
         }
         ul class="plain" {
@@ -211,31 +224,33 @@ fn devices(view: &View) -> Markup {
                 li {
                     (device.name) span class="model" { " " (device.model) }
                     span class={ "state " @if device.answers == Some(true) { "on" } @else { "off" } } {
-                        @match device.answers {
-                            Some(true) => "answers",
-                            Some(false) => "silent",
-                            None => "not asked yet",
-                        }
+                        (speaks.word(match device.answers {
+                            Some(true) => "device-answers",
+                            Some(false) => "device-silent",
+                            None => "device-unasked",
+                        }))
                     }
                 }
             }
             @for meter in view.meters.iter() {
-                li { (meter.name) span class="model" { " meter, counted so far " } span class="state" { (words::energy(meter.wh)) } }
+                li { (meter.name) span class="model" { " " (speaks.word("meter-counted")) " " } span class="state" { (words::energy(speaks, meter.wh)) } }
             }
         }
     }
 }
 
 fn foot(view: &View, access: Access) -> Markup {
-    let counts = view.counts;
+    let (counts, speaks) = (view.counts, view.language);
+    let values = [
+        ("sheds", counts.sheds.into()),
+        ("restores", counts.restores.into()),
+        ("onnx", counts.onnx_forecasts.into()),
+        ("baseline", counts.baseline_forecasts.into()),
+    ];
     html! {
         @if access == Access::Session {
-            form method="post" action="/lock" { button class="button" { "Lock: ask for the PIN again" } }
+            form method="post" action="/lock" { button class="button" { (speaks.word("lock")) } }
         }
-        p {
-            "Since the hub was started: " (counts.sheds) " loads shed, " (counts.restores) " returned, "
-            (counts.onnx_forecasts) " forecasts by the trained model, " (counts.baseline_forecasts)
-            " by a simpler method."
-        }
+        p { (speaks.say("counts", &values)) }
     }
 }

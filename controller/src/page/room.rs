@@ -13,6 +13,7 @@ use super::charts::Charts;
 use super::held::held;
 use super::wire::Limits;
 use super::{PeopleClock, Server, origin};
+use crate::language::Language;
 use crate::view::View;
 
 /// A view older than this means that the hub is stuck: it publishes one a second.
@@ -35,6 +36,7 @@ pub(super) struct Room {
     seen: Arc<Mutex<Seen>>,
     pub(super) machine: String,
     pub(super) limits: Limits,
+    pub(super) language: Language,
 }
 
 impl Room {
@@ -48,6 +50,7 @@ impl Room {
             seen,
             machine: origin::machine(),
             limits: server.limits,
+            language: server.page.language,
         }
     }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::room::Room;
 use super::wire::Peer;
 use super::{PeopleClock, api, ask, headers, origin, parts, shell};
+use crate::language::Language;
 
 /// Routes and the clock they go by.
 pub(super) struct Routes {
@@ -31,9 +32,11 @@ pub(super) fn router(room: Arc<Room>) -> Routes {
         .route("/api", get(api::fields))
         .route("/api/view", get(api::view))
         .route("/api/healthz", get(api::health))
-        .fallback(|| async { shell::refusal(StatusCode::NOT_FOUND, "There is no such page.") })
+        .fallback(|| async {
+            shell::refusal(Language::English, StatusCode::NOT_FOUND, "There is no such page.")
+        })
         .method_not_allowed_fallback(|| async {
-            shell::refusal(StatusCode::METHOD_NOT_ALLOWED, "This cannot be done here.")
+            shell::refusal(Language::English, StatusCode::METHOD_NOT_ALLOWED, "This cannot be done here.")
         })
         .layer(DefaultBodyLimit::max(room.limits.body_bytes))
         .layer(from_fn_with_state(Arc::clone(&room), guarded))
@@ -49,6 +52,7 @@ async fn guarded(State(room): State<Arc<Room>>, request: HttpRequest, next: Next
     let named = origin::host(request.headers()).is_some_and(|host| origin::own_host(host, &room.machine));
     if !named {
         return shell::refusal(
+            Language::English,
             StatusCode::MISDIRECTED_REQUEST,
             "Open this page by the hub's address, such as http://192.168.1.7:8080, or its own name.",
         );
@@ -56,6 +60,7 @@ async fn guarded(State(room): State<Arc<Room>>, request: HttpRequest, next: Next
     let reads = matches!(*request.method(), axum::http::Method::GET | axum::http::Method::HEAD);
     if !reads && !origin::same_origin(request.headers()) {
         return shell::refusal(
+            Language::English,
             StatusCode::FORBIDDEN,
             "Nothing was changed: this was not sent by a page of the hub itself.",
         );
@@ -65,9 +70,9 @@ async fn guarded(State(room): State<Arc<Room>>, request: HttpRequest, next: Next
 
 /// Gives up on a request whose body does not come.
 async fn in_time(State(room): State<Arc<Room>>, request: HttpRequest, next: Next) -> Response {
-    tokio::time::timeout(room.limits.answer_within, next.run(request))
-        .await
-        .unwrap_or_else(|_| shell::refusal(StatusCode::REQUEST_TIMEOUT, "That took too long."))
+    tokio::time::timeout(room.limits.answer_within, next.run(request)).await.unwrap_or_else(|_| {
+        shell::refusal(Language::English, StatusCode::REQUEST_TIMEOUT, "That took too long.")
+    })
 }
 
 #[derive(Deserialize)]
@@ -87,7 +92,7 @@ async fn home(
     let late = query.is_ok_and(|Query(asked)| asked.asked.is_some());
     match view {
         Some(view) => shell::live(&parts::home(&room, &view, age, access, late)).into_response(),
-        None => shell::starting().into_response(),
+        None => shell::starting(room.language).into_response(),
     }
 }
 

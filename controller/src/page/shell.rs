@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::parts::Home;
 use super::words;
+use crate::language::Language;
 
 /// The one style sheet.
 pub(super) const STYLE: &str = include_str!("page.css");
@@ -15,10 +16,10 @@ pub(super) const SCRIPT: &str = include_str!("page.js");
 /// Seconds after which a browser without scripts loads the page again.
 const RELOAD: &str = "30";
 
-fn frame(title: &str, reload: &Markup, body: &Markup) -> Markup {
+fn frame(language: Language, title: &str, reload: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(language.tag()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -35,22 +36,25 @@ fn frame(title: &str, reload: &Markup, body: &Markup) -> Markup {
 
 /// The page, which renews itself.
 pub(super) fn live(home: &Home) -> Markup {
+    let speaks = home.language;
     let reload = html! { noscript { meta http-equiv="refresh" content=(RELOAD); } };
     let body = html! {
         body data-home=(home.key) data-charts=(home.charts_version) {
             header { p class="site" { (home.site) } @for (id, part) in home.top.iter().take(1) { p id=(id) { (part) } } }
             main {
-                p id="lost" class="note bad" role="alert" hidden {}
+                // The script puts the time of the phone in the place of the sign.
+                p id="lost" class="note bad" role="alert" hidden
+                    data-say=(speaks.say("note-lost", &[("time", "%".into())])) {}
                 @if home.late {
                     p class="note watch" role="status" {
-                        "Your wish was passed on, but the hub has not taken it up yet."
+                        (speaks.word("note-late"))
                     }
                 }
-                @for (id, part) in home.top.iter().skip(1) { (top_part(id, part)) }
+                @for (id, part) in home.top.iter().skip(1) { (top_part(speaks, id, part)) }
                 section aria-labelledby="loads" {
-                    h2 id="loads" { "Loads" }
+                    h2 id="loads" { (speaks.word("loads")) }
                     @for tier in &home.tiers {
-                        @let (name, meaning) = words::tier(tier.tier);
+                        @let (name, meaning) = words::tier(speaks, tier.tier);
                         h3 { (name) span { " " (meaning) } }
                         ul class="loads" { @for (id, load) in &tier.loads { li id=(id) { (load) } } }
                     }
@@ -58,7 +62,7 @@ pub(super) fn live(home: &Home) -> Markup {
                 }
                 div id="charts" { (PreEscaped(&home.charts)) }
                 section aria-labelledby="hub" {
-                    h2 id="hub" { "Devices" }
+                    h2 id="hub" { (speaks.word("devices")) }
                     @for (id, part) in home.bottom.iter().skip(1).take(1) { div id=(id) { (part) } }
                 }
             }
@@ -66,34 +70,34 @@ pub(super) fn live(home: &Home) -> Markup {
             script { (PreEscaped(SCRIPT)) }
         }
     };
-    frame(&home.site, &reload, &body)
+    frame(speaks, &home.site, &reload, &body)
 }
 
-fn top_part(id: &str, part: &Markup) -> Markup {
+fn top_part(language: Language, id: &str, part: &Markup) -> Markup {
     match id {
         "answer" => html! { div id=(id) role="status" { (part) } },
         "old" | "alarm" => html! { div id=(id) role="alert" { (part) } },
-        _ => html! { section id=(id) aria-label="Battery and sun" class="card" { (part) } },
+        _ => html! { section id=(id) aria-label=(language.word("battery-and-sun")) class="card" { (part) } },
     }
 }
 
 /// A page that stays as it is.
-pub(super) fn plain(title: &str, body: &Markup) -> Markup {
-    frame(title, &html! {}, &html! { body { main class="plain" { (body) } } })
+pub(super) fn plain(language: Language, title: &str, body: &Markup) -> Markup {
+    frame(language, title, &html! {}, &html! { body { main class="plain" { (body) } } })
 }
 
 /// Nothing has been published yet.
-pub(super) fn starting() -> (StatusCode, Markup) {
+pub(super) fn starting(language: Language) -> (StatusCode, Markup) {
     let reload = html! { meta http-equiv="refresh" content="3"; };
     let body = html! { body { main class="plain" {
-        h1 { "The hub is starting." }
-        p { "This page shows itself as soon as it has looked at its devices." }
+        h1 { (language.word("starting-title")) }
+        p { (language.word("starting-detail")) }
     } } };
-    (StatusCode::SERVICE_UNAVAILABLE, frame("Starting", &reload, &body))
+    (StatusCode::SERVICE_UNAVAILABLE, frame(language, &language.word("starting"), &reload, &body))
 }
 
 /// A refusal, with the way back.
-pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
-    let body = html! { h1 { (why) } a class="button" href="/" { "Back" } };
-    (status, plain("Sunkeep", &body)).into_response()
+pub(super) fn refusal(language: Language, status: StatusCode, why: &str) -> Response {
+    let body = html! { h1 { (why) } a class="button" href="/" { (language.word("back")) } };
+    (status, plain(language, "Sunkeep", &body)).into_response()
 }

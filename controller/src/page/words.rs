@@ -1,28 +1,33 @@
 //! Figures in the words of a household.
 
 use sunkeep_core::decision::LoadDecision;
-use sunkeep_core::explain::Clock;
 use sunkeep_core::settings::{Settings, Tier};
 use sunkeep_core::{Decision, ProcessImage};
 use sunkeep_models::battery::ChargeBounds;
-use sunkeep_models::quantity::{Seconds, Watts};
-use sunkeep_models::time::{LocalTime, Zone};
+use sunkeep_models::quantity::Watts;
+use sunkeep_models::time::Zone;
+
+use crate::language::{Clock, Language, day};
 
 /// Power that counts as none.
 const NOTHING: f64 = 3.0;
 
 /// Power as it is read aloud: `45 W`, `1.24 kW`.
-pub(super) fn power(watts: f64) -> String {
+pub(super) fn power(language: Language, watts: f64) -> String {
     if watts.abs() < 999.5 {
         format!("{:.0} W", watts.abs())
     } else {
-        format!("{:.2} kW", watts.abs() / 1000.0)
+        language.figure(format_args!("{:.2} kW", watts.abs() / 1000.0))
     }
 }
 
 /// An amount of energy.
-pub(super) fn energy(wh: f64) -> String {
-    if wh.abs() < 1000.0 { format!("{wh:.0} Wh") } else { format!("{:.1} kWh", wh / 1000.0) }
+pub(super) fn energy(language: Language, wh: f64) -> String {
+    if wh.abs() < 1000.0 {
+        format!("{wh:.0} Wh")
+    } else {
+        language.figure(format_args!("{:.1} kWh", wh / 1000.0))
+    }
 }
 
 /// A share in percent without decimals.
@@ -61,37 +66,40 @@ pub(super) fn draws(
 }
 
 /// What the battery does.
-pub(super) fn flow(watts: Option<f64>) -> &'static str {
-    match watts {
-        None => "not measured",
-        Some(watts) if watts > NOTHING => "charging",
-        Some(watts) if watts < -NOTHING => "supplying",
-        Some(_) => "at rest",
-    }
+pub(super) fn flow(language: Language, watts: Option<f64>) -> String {
+    language.word(match watts {
+        None => "not-measured",
+        Some(watts) if watts > NOTHING => "flow-charging",
+        Some(watts) if watts < -NOTHING => "flow-supplying",
+        Some(_) => "flow-at-rest",
+    })
 }
 
 /// How sure the state of charge is.
-pub(super) fn bounds(charge: ChargeBounds) -> String {
+pub(super) fn bounds(language: Language, charge: ChargeBounds) -> String {
     let (low, high) = (percent(charge.low.ratio()), percent(charge.high.ratio()));
     if low == high {
-        "known exactly".into()
-    } else if charge.width() > 0.6 {
-        format!("very unsure: anything from {low} to {high}")
-    } else if charge.width() > 0.25 {
-        format!("unsure: somewhere from {low} to {high}")
-    } else {
-        format!("sure to lie between {low} and {high}")
+        return language.word("bounds-exact");
     }
+    let message = if charge.width() > 0.6 {
+        "bounds-very-unsure"
+    } else if charge.width() > 0.25 {
+        "bounds-unsure"
+    } else {
+        "bounds-sure"
+    };
+    language.say(message, &[("low", low.into()), ("high", high.into())])
 }
 
 /// What a tier means to those who live with it.
-pub(super) fn tier(tier: Tier) -> (&'static str, &'static str) {
-    match tier {
-        Tier::Critical => ("Critical", "kept on to the last"),
-        Tier::Important => ("Important", "off when the critical loads need what is left"),
-        Tier::Convenience => ("Convenience", "waits for the sun first"),
-        Tier::Background => ("Background", "work of the hub that waits for the sun"),
-    }
+pub(super) fn tier(language: Language, tier: Tier) -> (String, String) {
+    let (name, meaning) = match tier {
+        Tier::Critical => ("tier-critical", "tier-critical-meaning"),
+        Tier::Important => ("tier-important", "tier-important-meaning"),
+        Tier::Convenience => ("tier-convenience", "tier-convenience-meaning"),
+        Tier::Background => ("tier-background", "tier-background-meaning"),
+    };
+    (language.word(name), language.word(meaning))
 }
 
 /// The clock for sentences of the core.
@@ -100,12 +108,12 @@ pub(super) fn clock(image: &ProcessImage) -> Clock {
 }
 
 /// A moment on the wall: `07:30`, `07:30 tomorrow`, `Sat 07:30` where it is another day.
-pub(super) fn moment(zone: &Zone, now: i64, unix: i64) -> String {
+pub(super) fn moment(language: Language, zone: &Zone, now: i64, unix: i64) -> String {
     let (here, there) = (zone.local(now), zone.local(unix));
     match there.day - here.day {
         0 => there.to_string(),
-        1 => format!("{there} tomorrow"),
-        _ => format!("{} {there}", weekday(there)),
+        1 => language.say("moment-tomorrow", &[("time", there.to_string().into())]),
+        _ => format!("{} {there}", day(language, there.weekday)),
     }
 }
 
@@ -123,24 +131,14 @@ pub(super) fn tied(text: &str) -> String {
     tied
 }
 
-/// Name of the day.
-pub(super) fn weekday(local: LocalTime) -> &'static str {
-    ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][usize::from(local.weekday) % 7]
-}
-
-/// An age or a wait: `8 s`, `3 min`, `2.0 h`.
-pub(super) fn span(span: Seconds) -> String {
-    sunkeep_core::explain::span(span)
-}
-
 /// Up to three names, then a count.
-pub(super) fn list(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [one, two] => format!("{one} and {two}"),
-        [one, two, three] => format!("{one}, {two} and {three}"),
-        [one, two, rest @ ..] => format!("{one}, {two} and {} more", rest.len()),
+pub(super) fn list(language: Language, names: &[&str]) -> String {
+    let [one, two, rest @ ..] = names else { return names.concat() };
+    let named = [("one", (*one).into()), ("two", (*two).into())];
+    match rest {
+        [] => language.say("list-two", &named),
+        [three] => language.say("list-three", &[&named[..], &[("three", (*three).into())]].concat()),
+        more => language.say("list-more", &[&named[..], &[("more", more.len().into())]].concat()),
     }
 }
 
@@ -173,7 +171,7 @@ mod tests {
     fn the_wider_the_bounds_the_less_sure_the_words() {
         let said = |low, high| {
             let at = StateOfCharge::clamped;
-            bounds(ChargeBounds { low: at(low), best: at(low), high: at(high) })
+            bounds(Language::English, ChargeBounds { low: at(low), best: at(low), high: at(high) })
         };
         assert_eq!(said(0.5, 0.5), "known exactly");
         assert_eq!(said(0.42, 0.5), "sure to lie between 42 % and 50 %");
@@ -185,18 +183,19 @@ mod tests {
     fn a_moment_is_told_as_people_do() {
         let zone = Zone::utc();
         let now = 1_772_817_000; // Friday 17:10
-        assert_eq!(moment(&zone, now, now + 3600), "18:10");
-        assert_eq!(moment(&zone, now, now + 8 * 3600), "01:10 tomorrow");
-        assert_eq!(moment(&zone, now, now + 40 * 3600), "Sun 09:10");
-        assert_eq!(moment(&zone, now, now - 24 * 3600), "Thu 17:10");
+        assert_eq!(moment(Language::English, &zone, now, now + 3600), "18:10");
+        assert_eq!(moment(Language::English, &zone, now, now + 8 * 3600), "01:10 tomorrow");
+        assert_eq!(moment(Language::English, &zone, now, now + 40 * 3600), "Sun 09:10");
+        assert_eq!(moment(Language::English, &zone, now, now - 24 * 3600), "Thu 17:10");
     }
 
     #[test]
     fn names_are_listed_and_many_are_counted() {
-        assert_eq!(list(&["a"]), "a");
-        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
-        assert_eq!(list(&["a", "b", "c", "d"]), "a, b and 2 more");
-        assert_eq!(power(1240.0), "1.24 kW");
-        assert_eq!(power(-121.4), "121 W");
+        assert_eq!(list(Language::English, &["a"]), "a");
+        assert_eq!(list(Language::English, &["a", "b", "c"]), "a, b and c");
+        assert_eq!(list(Language::English, &["a", "b", "c", "d"]), "a, b and 2 more");
+        assert_eq!(power(Language::English, 1240.0), "1.24 kW");
+        assert_eq!(power(Language::English, -121.4), "121 W");
+        assert_eq!(power(Language::French, 1240.0), "1,24 kW");
     }
 }

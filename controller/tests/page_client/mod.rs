@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sunkeep::config::Page;
+use sunkeep::language::Language;
 use sunkeep::page::{Limits, Server};
 use sunkeep::view::View;
 use sunkeep_core::image::Request;
@@ -70,6 +71,7 @@ impl Answer {
 
 /// Serves this view at `listen`, with a clock that stands at 1000 s.
 pub async fn serve(view: Option<Arc<View>>, listen: &str, pin: Option<&str>, limits: Limits) -> Served {
+    let language = view.as_ref().map_or_else(Language::default, |view| view.language);
     let listener = TcpListener::bind(listen).await.expect("a port is free");
     let mut address = listener.local_addr().expect("has an address");
     let (publish, watch) = watch::channel(view);
@@ -77,7 +79,7 @@ pub async fn serve(view: Option<Arc<View>>, listen: &str, pin: Option<&str>, lim
     let clock = Arc::new(AtomicU64::new(1000));
     let told = Arc::clone(&clock);
     let server = Server {
-        page: Page { listen: address, pin: pin.map(Into::into) },
+        page: Page { listen: address, pin: pin.map(Into::into), language },
         view: watch,
         ask,
         clock: Arc::new(move || Uptime::from_seconds(told.load(Ordering::SeqCst))),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sunkeep::config::Page;
+use sunkeep::language::Language;
 use sunkeep::view::{Counts, DeviceHealth, Forecasts, Meter, POINT_MINUTES, Point, View};
 use sunkeep_core::evidence::History;
 use sunkeep_core::image::{ProcessImage, Reading, Request};
@@ -125,6 +126,7 @@ impl Home {
             view: View {
                 site: "Wanjiku family".into(),
                 zone: Arc::new(zone),
+                language: Language::default(),
                 settings: Arc::clone(&settings),
                 image: Arc::new(image.clone()),
                 decision: Arc::new(step(&settings, state.clone(), &image).1),

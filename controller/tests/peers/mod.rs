@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a peer that cannot play its part fails the test")]
 
+pub mod steady;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,6 +25,12 @@ use sunkeep_models::time::Uptime;
 #[expect(clippy::disallowed_methods, reason = "a peer on a real line lives in real time")]
 pub fn pause(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// A pause in which others on the same thread go on.
+#[expect(clippy::disallowed_methods, reason = "a peer on a real line lives in real time")]
+pub async fn rest(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "a peer on a real line lives in real time")]
@@ -150,6 +158,9 @@ impl RtuPeer {
             let mut space = [0; 256];
             loop {
                 let got = read_some(&mut reader, &mut space);
+                if got == 0 && Arc::strong_count(&seen) == 1 {
+                    return;
+                }
                 kept.extend(&space[..got]);
                 let length = if kept.get(1) == Some(&15) { 10 } else { 8 };
                 if kept.len() < length {

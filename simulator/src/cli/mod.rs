@@ -1,5 +1,6 @@
 //! The command line: one file for each command.
 
+mod ablation;
 mod demo;
 mod home;
 mod hub;
@@ -26,6 +27,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Plays recorded homes with a part of the planning left out, one after the other, and prints what each is worth.
+    Ablation(ablation::Arguments),
     /// A home, its hub and its page, at many times real speed.
     Demo(demo::Arguments),
     /// Runs a home on Modbus, in step with a hub or by itself, and prints a summary at the end.
@@ -52,6 +55,7 @@ enum Command {
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Demo(arguments) => return demo::run(&arguments),
+        Command::Ablation(arguments) => ablation::run(&arguments)?,
         Command::Home(arguments) => home::run(&arguments)?,
         Command::Hub(arguments) => return hub::run(arguments),
         #[cfg(feature = "series")]

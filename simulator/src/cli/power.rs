@@ -155,7 +155,14 @@ fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
     let name = series.name.clone();
     let began = now();
     let hold = arguments.hold || benchmark;
-    let options = Options { planner, hold, start_unix, days: arguments.days, one_meter: arguments.one_meter };
+    let options = Options {
+        planner,
+        hold,
+        start_unix,
+        days: arguments.days,
+        one_meter: arguments.one_meter,
+        without: None,
+    };
     let played = match policy {
         Some((Ok(policy), _)) => play_rule(series, &arguments.zone, policy, options)?,
         _ => play(series, &arguments.zone, options)?,
@@ -179,7 +186,7 @@ fn play_one(arguments: &Arguments, site: &Path) -> anyhow::Result<()> {
 }
 
 /// The series of a folder, in order of their names.
-fn series_of(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn series_of(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?;
     let mut sites = Vec::new();

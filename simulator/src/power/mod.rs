@@ -8,6 +8,7 @@
 //! this home has lived through alone: the factory load model was trained on these very homes, and is never
 //! asked. From its second week on the hub's planner makes the same plans with forecasts and without.
 
+pub mod ablation;
 mod rule;
 mod score;
 mod told;
@@ -20,7 +21,7 @@ use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
 use sunkeep_core::evidence::{EndedSlot, History, Tally, sun_now};
 use sunkeep_core::image::{ProcessImage, Reading};
-use sunkeep_core::planner::{PlanInput, plan, plan_told};
+use sunkeep_core::planner::{self, PlanInput, plan_told, plan_without};
 use sunkeep_core::{Decision, Plan, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
@@ -73,6 +74,19 @@ pub struct Options {
     /// Whether the home has one meter for everything: then nothing is known of what each tier draws, and no
     /// plate tells them apart.
     pub one_meter: bool,
+    /// What is left out, to see what it is worth.
+    pub without: Option<Without>,
+}
+
+/// A part of what the hub does that an ablation leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Without {
+    /// A part of the planner's method.
+    Planner(planner::Part),
+    /// Demand that was shed is imputed; without, it is read as none.
+    Imputation,
+    /// Throttled sun is masked; without, what the panels still gave is taken for all they could.
+    Masking,
 }
 
 /// Why a site could not be played.
@@ -110,7 +124,7 @@ pub fn play(series: Series, zone: &str, options: Options) -> Result<Played, Powe
     let plant = RecordedHome::new(series, zone, options.start_unix)?;
     let plant = if options.one_meter { plant.with_one_meter() } else { plant };
     let end = options.days.map_or(end, |days| end.min(plant.unix() + i64::from(days) * 86_400));
-    let mut run = Run::new(plant, options.planner)?;
+    let mut run = Run::new(plant, options)?;
     let mut switches = Vec::new();
     while run.plant.unix() < end {
         let begins = (run.plant.unix() - first) % row == 0;
@@ -139,6 +153,7 @@ struct Run {
     /// Time of the minute that holds.
     now: Uptime,
     planner: Planner,
+    without: Option<Without>,
     planned: Option<Slot>,
     /// What the panels were kept from giving so far, Wh.
     curtailed: f64,
@@ -161,7 +176,7 @@ impl SplitError {
 }
 
 impl Run {
-    fn new(plant: RecordedHome, planner: Planner) -> Result<Self, PowerError> {
+    fn new(plant: RecordedHome, Options { planner, without, .. }: Options) -> Result<Self, PowerError> {
         let mut home = configuration(&plant)?;
         home.settings.reported_uncertainty = EXACT;
         let forecasters = match planner {
@@ -180,6 +195,7 @@ impl Run {
             now: image.now,
             image,
             planner,
+            without,
             planned: None,
             curtailed: 0.0,
             split: SplitError::default(),
@@ -194,6 +210,7 @@ impl Run {
         let decision = self.cycle();
         if let Some(ended) = self.tally.add(&self.home.settings, &self.image, &decision, &mut self.history) {
             self.judge(&ended);
+            self.forget(&ended);
         }
         if may {
             self.plan(&decision);
@@ -228,6 +245,16 @@ impl Run {
                 self.split.off += (f64::from(*believed) - wanted).abs();
                 self.split.wanted += wanted;
             }
+        }
+    }
+
+    /// Where nothing is imputed, what was shed was not wanted.
+    fn forget(&mut self, ended: &EndedSlot) {
+        if self.without != Some(Without::Imputation) {
+            return;
+        }
+        for (history, measured) in self.history.tiers.iter_mut().zip(ended.tiers) {
+            history.record(ended.slot, Some(measured.unwrap_or(0.0)));
         }
     }
 
@@ -266,7 +293,8 @@ impl Run {
         image.wall = Some(wall);
         image.battery.charge = reading(readings.charge);
         let curtailed = self.plant.ledger().curtailed();
-        image.sun = if curtailed - self.curtailed > THROTTLED { None } else { reading(readings.pv_power) };
+        let throttled = curtailed - self.curtailed > THROTTLED && self.without != Some(Without::Masking);
+        image.sun = if throttled { None } else { reading(readings.pv_power) };
         self.curtailed = curtailed;
         image.load = reading(readings.load_power);
         for (load, power) in image.loads.iter_mut().zip(readings.phases) {
@@ -318,9 +346,16 @@ impl Run {
         };
         let outlook = match told::ahead(self.planner, self.plant.series(), slot) {
             Some(ahead) => plan_told(&self.home.settings, &PlanInput { sun_now: None, ..input }, &ahead),
-            None => plan(&self.home.settings, &input),
+            None => plan_without(&self.home.settings, &input, self.method_without()),
         };
         outlook.map(|outlook| outlook.plan)
+    }
+
+    fn method_without(&self) -> Option<planner::Part> {
+        match self.without {
+            Some(Without::Planner(part)) => Some(part),
+            _ => None,
+        }
     }
 
     fn gone_of(&self, slot: Slot) -> Seconds {

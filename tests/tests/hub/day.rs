@@ -47,6 +47,36 @@ async fn explain(house: &House, at: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What `sunkeep plan` says of the coming days.
+async fn plan(house: &House, more: &[&str]) -> (Option<i32>, String) {
+    let config = house.dir().join("hub.toml");
+    let more: Vec<_> = more.iter().map(OsStr::new).collect();
+    let arguments = [&[OsStr::new("plan"), OsStr::new("--config"), config.as_os_str()], &more[..]].concat();
+    let output = command(HUB, &arguments).await;
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Two days in half hours: each with a charge, quantiles in order, and a level where a tier has one.
+fn holds_two_days(plan: &Value) {
+    let slots = plan["slots"].as_array().unwrap();
+    assert_eq!(slots.len(), 96, "{plan}");
+    assert_eq!(slots[0]["charge"], plan["charge"]["best"], "it starts from what was seen last");
+    for pair in slots.windows(2) {
+        assert_eq!(pair[1]["start"].as_i64().unwrap() - pair[0]["start"].as_i64().unwrap(), 1800);
+    }
+    for slot in slots {
+        for of in ["sun_w", "load_w"] {
+            let [low, middle, high] = ["p10", "p50", "p90"].map(|part| slot[of][part].as_f64().unwrap());
+            assert!(0.0 <= low && low <= middle && middle <= high, "{slot}");
+        }
+        let [critical, convenience] = ["critical", "convenience"].map(|tier| &slot["tiers"][tier]);
+        let level = |tier: &Value| tier["shed_below"].as_f64().unwrap_or(0.0);
+        assert!(level(critical) <= level(convenience), "what can wait is shed first: {slot}");
+    }
+    let sun = slots.iter().map(|slot| slot["sun_w"]["p50"].as_f64().unwrap());
+    assert!(sun.sum::<f64>() > 100.0, "two days without any sun: {plan}");
+}
+
 #[tokio::test]
 async fn the_same_seed_gives_the_same_day_and_its_journal_the_same_decisions() {
     let start = sunkeep_tests::now();
@@ -75,11 +105,34 @@ async fn the_same_seed_gives_the_same_day_and_its_journal_the_same_decisions() {
         assert!(said.contains(part), "{part}: {said}");
     }
 
+    let before = std::fs::read(house.journal()).unwrap();
+    let (code, said) = plan(&house, &["--json"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    holds_two_days(&serde_json::from_str(&said).unwrap());
+    let (code, said) = plan(&house, &[]).await;
+    println!("{said}");
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches(":30  ").count() + said.matches(":00  ").count(), 96, "{said}");
+    assert!(said.contains("the next best would have cost"), "{said}");
+    assert_eq!(std::fs::read(house.journal()).unwrap(), before, "nothing is written");
+
     flip_a_byte(&house);
     let (code, said) = replay(&house).await;
     println!("{said}");
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("1 blocks that cannot be read"), "{said}");
+}
+
+#[tokio::test]
+async fn a_home_that_has_not_lived_yet_has_no_plan_and_is_told_why() {
+    let house = House::standing_still(3, 0.5, |dir| HomeOptions::usual(dir).over_tcp()).await;
+    house.write(&house.table());
+    let config = house.dir().join("hub.toml");
+    let output = command(HUB, &[OsStr::new("plan"), OsStr::new("--config"), config.as_os_str()]).await;
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{why}");
+    assert!(why.contains("journal.sqlite"), "{why}");
+    assert!(!house.journal().exists(), "asking makes no journal");
 }
 
 /// Flips a bit in the middle of a block in the middle of the journal.

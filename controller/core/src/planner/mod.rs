@@ -59,7 +59,8 @@ pub struct Plan {
 }
 
 /// Expected cost of each choice: what stays unserved in the hour and in the days after it, in kilowatt-hours of
-/// the convenience tier (one of the important tier counts as 10, one of the critical tier as 100).
+/// the convenience tier (one of the important tier counts as 10, one of the critical tier as 100); with what wears the
+/// battery, and less what a full battery is worth, where these have a price ([`crate::care::WearPrice`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ChoiceCosts {
     /// By how many tiers are served, from none to all three.
@@ -127,6 +128,8 @@ pub struct Outlook {
     pub plan: Plan,
     /// Expected state of charge at the start of each slot (P50 of sun and demand).
     pub expected: Vec<StateOfCharge>,
+    /// Whether the critical, important and convenience tiers are expected to be served, slot by slot.
+    pub served: Vec<[bool; 3]>,
     /// Level below which each tier is shed, slot by slot.
     pub keep: Vec<[Option<StateOfCharge>; 4]>,
     /// Level that the battery must hold at the start of each slot so that the critical tier is served until
@@ -146,23 +149,51 @@ impl Plan {
     }
 }
 
+/// A part of the method, to be left out to see what it is worth. No hub leaves one out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Days count by how alike they are to now; without, all as much.
+    Likeness,
+    /// Many days may come; without, only their mean.
+    Spread,
+    /// A future may turn into that of another day; without, a day that has begun is known to its end, and the days that
+    /// followed it are, too.
+    Turns,
+    /// What is left after a day is worth what it serves in the two days after; without, nothing.
+    EndValue,
+    /// Switching has a price.
+    SwitchPrice,
+}
+
 /// Makes a plan; `None` where neither the past nor a forecast says anything about a day.
 pub fn plan(settings: &Settings, input: &PlanInput<'_>) -> Option<Outlook> {
+    plan_without(settings, input, None)
+}
+
+/// Makes a plan with a part of the method left out.
+pub fn plan_without(settings: &Settings, input: &PlanInput<'_>, part: Option<Part>) -> Option<Outlook> {
     let forecasts = input.forecasts.as_ref();
-    let scenarios = Scenarios::gather(input.history, forecasts, input.issued, input.sun_now)?;
-    Some(plan_for(settings, input, &scenarios))
+    let scenarios = Scenarios::gather(input.history, forecasts, input.issued, input.sun_now, part)?;
+    Some(plan_for(settings, input, &scenarios, part))
 }
 
 /// Makes the plan of somebody who is told the coming hours, whole days of them: to see what knowing is worth. No hub
 /// is. `None` without a whole day.
 pub fn plan_told(settings: &Settings, input: &PlanInput<'_>, ahead: &[Hour]) -> Option<Outlook> {
-    Some(plan_for(settings, input, &Scenarios::told(ahead)?))
+    Some(plan_for(settings, input, &Scenarios::told(ahead)?, None))
 }
 
-fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -> Outlook {
+fn plan_for(
+    settings: &Settings,
+    input: &PlanInput<'_>,
+    scenarios: &Scenarios,
+    without: Option<Part>,
+) -> Outlook {
     let bank = Bank::new(settings, &input.needs);
-    let costs = expected_costs(&bank, scenarios, input);
-    let price = scenarios.mean_demand * PRICE_HOURS / 1000.0;
+    let reach = if without == Some(Part::EndValue) { DAY } else { REACH };
+    let costs = expected_costs(&bank, scenarios, input, reach);
+    let price = if without == Some(Part::SwitchPrice) { 0.0 } else { PRICE_HOURS };
+    let price = scenarios.mean_demand * price / 1000.0;
     let levels = |price: f32| -> Vec<_> {
         let hourly = costs.iter().map(|choices| levels::of(settings, &bank, choices, price));
         hourly.flat_map(|levels| [levels, levels]).collect()
@@ -182,7 +213,7 @@ fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -
         restore[0] = Some(back);
     }
     raise(settings, &input.needs, &mut keep, &mut restore);
-    let expected = trajectory(settings, input, scenarios, &keep, &restore);
+    let (expected, served) = trajectory(settings, input, scenarios, &keep, &restore);
     let slots = (0..PLAN_SLOTS).map(|slot| PlannedSlot {
         keep: keep[slot],
         restore: restore[slot],
@@ -197,7 +228,7 @@ fn plan_for(settings: &Settings, input: &PlanInput<'_>, scenarios: &Scenarios) -
         slots: slots.collect(),
     };
     let critical_need = reserve::critical_need(settings, input.forecasts.as_ref());
-    Outlook { plan, expected, keep, critical_need }
+    Outlook { plan, expected, served, keep, critical_need }
 }
 
 /// The level below which no plan serves anything but the critical tier. In a home that is hardly known that is the
@@ -209,7 +240,7 @@ fn least_for_strangers(settings: &Settings, strangeness: f64) -> f64 {
 
 /// Expected cost of each choice in each of the hours that a plan shows, by charge: the days' own, by their
 /// weight.
-fn expected_costs(bank: &Bank, scenarios: &Scenarios, input: &PlanInput<'_>) -> Vec<Choices> {
+fn expected_costs(bank: &Bank, scenarios: &Scenarios, input: &PlanInput<'_>, reach: usize) -> Vec<Choices> {
     const TURNS: usize = DAY / TURN;
     let days = &scenarios.days;
     let turns: [Vec<f32>; TURNS] = std::array::from_fn(|turn| scenarios.turns(turn + 1));
@@ -218,7 +249,7 @@ fn expected_costs(bank: &Bank, scenarios: &Scenarios, input: &PlanInput<'_>) -> 
     let mut expected = vec![[[0.0; POINTS]; CHOICES]; HORIZON / 2];
     let mut choices = [[0.0; POINTS]; CHOICES];
     let refusing = bank.refusing(&input.needs);
-    for hour in (0..REACH).rev() {
+    for hour in (0..reach).rev() {
         let bank = if hour < STAYS { &refusing } else { bank };
         let into_day = hour % DAY + 1;
         if into_day.is_multiple_of(TURN) {
@@ -285,21 +316,21 @@ fn turn(scenarios: &Scenarios, likely: &[f32], day_ends: bool, next: &[Worth], t
     }
 }
 
-/// State of charge at the start of each slot if sun and demand come as their medians say, or as the mean of
-/// the likely days where there is no forecast.
+/// State of charge at the start of each slot and the tiers that are served in it, if sun and demand come as their
+/// medians say, or as the mean of the likely days where there is no forecast.
 fn trajectory(
     settings: &Settings,
     input: &PlanInput<'_>,
     scenarios: &Scenarios,
     keep: &[[Option<StateOfCharge>; 4]],
     restore: &[[Option<StateOfCharge>; 4]],
-) -> Vec<StateOfCharge> {
+) -> (Vec<StateOfCharge>, Vec<[bool; 3]>) {
     let efficiency = settings.efficiency;
     let hours = Seconds(SLOT_SECONDS as f64).hours();
     let capacity = settings.battery.nominal_energy().0;
     let mut on = [true; 3];
     let mut charge = input.charge.best.ratio();
-    let mut expected = Vec::with_capacity(HORIZON);
+    let (mut expected, mut served) = (Vec::with_capacity(HORIZON), Vec::with_capacity(HORIZON));
     for (slot, (keep, restore)) in keep.iter().zip(restore).enumerate() {
         expected.push(StateOfCharge::clamped(charge));
         let likely = match &input.forecasts {
@@ -311,13 +342,14 @@ fn trajectory(
             on[place] = serves(if on[place] { keep } else { restore }[place], charge);
             demand += if on[place] { f64::from(watts) } else { 0.0 };
         }
+        served.push(on);
         let most =
             input.needs.takes.filter(|_| slot < 2 * STAYS).map_or(settings.battery.worst_charge, |it| it.0);
         let net = (f64::from(likely.sun) - demand).min(most.0) * hours;
         charge += if net > 0.0 { net * efficiency } else { net / efficiency } / capacity;
         charge = charge.clamp(settings.reserve.floor.ratio().min(charge), 1.0);
     }
-    expected
+    (expected, served)
 }
 
 impl Forecasts {

@@ -9,7 +9,7 @@ use sunkeep_models::history::SlotHistory;
 use sunkeep_models::quantity::Watts;
 use sunkeep_models::time::Slot;
 
-use super::Forecasts;
+use super::{Forecasts, Part};
 use crate::evidence::History;
 
 /// Hours of a day.
@@ -85,6 +85,8 @@ pub(super) struct Scenarios {
     pub(super) mean_demand: f32,
     /// Whether the days are known to come in this order: then no future turns into another.
     known: bool,
+    /// Whether days count by how alike they are.
+    alike: bool,
 }
 
 impl Scenarios {
@@ -95,6 +97,7 @@ impl Scenarios {
         forecasts: Option<&Forecasts>,
         issued: Slot,
         sun_now: Option<Watts>,
+        without: Option<Part>,
     ) -> Option<Self> {
         let past = Past::read(history, issued);
         let mut days = past.days();
@@ -109,8 +112,14 @@ impl Scenarios {
         for day in &mut days {
             day.features = std::array::from_fn(|turn| features(&day.hours, DAY + turn * TURN, means));
         }
-        let mut scenarios = Self { days, lived, mean_demand: means[1], known: false };
+        let known = without == Some(Part::Turns);
+        let alike = without != Some(Part::Likeness);
+        let mut scenarios = Self { days, lived, mean_demand: means[1], known, alike };
         scenarios.weigh(&past, means, sun_now);
+        if without == Some(Part::Spread) {
+            let mean: Vec<Hour> = (0..DAY).map(|hour| scenarios.mean(hour)).collect();
+            return Some(Self { lived, ..Self::told(&mean)? });
+        }
         Some(scenarios)
     }
 
@@ -125,7 +134,7 @@ impl Scenarios {
         };
         let days: Vec<Day> = whole.iter().take(MOST_DAYS).enumerate().map(day).collect();
         let mean_demand = means(&days)[1];
-        (!days.is_empty()).then_some(Self { days, lived: MOST_DAYS, mean_demand, known: true })
+        (!days.is_empty()).then_some(Self { days, lived: MOST_DAYS, mean_demand, known: true, alike: true })
     }
 
     /// Weighs the days by how alike their start is to now.
@@ -141,7 +150,7 @@ impl Scenarios {
             if sun_now.is_some() {
                 then[1] += seen(day.hour(0).sun);
             }
-            day.weight = day.share * likeness(&now, &then);
+            day.weight = day.share * if self.alike { likeness(&now, &then) } else { 1.0 };
             sum += day.weight;
         }
         for day in &mut self.days {
@@ -179,7 +188,8 @@ impl Scenarios {
         for from in &self.days {
             let row = turns.len();
             let to = |day: &Day| {
-                day.share * likeness(&from.features[turn], &day.features[if ends { 0 } else { turn }])
+                let then = &day.features[if ends { 0 } else { turn }];
+                day.share * if self.alike { likeness(&from.features[turn], then) } else { 1.0 }
             };
             turns.extend(self.days.iter().map(to));
             let sum: f32 = turns[row..].iter().sum();
@@ -405,7 +415,7 @@ mod tests {
                 history.sun.record(issued.plus(slot), Some(slot.rem_euclid(7) as f32));
                 history.tiers[0].record(issued.plus(slot), Some(40.0));
             }
-            Scenarios::gather(&history, None, issued, None)
+            Scenarios::gather(&history, None, issued, None, None)
         };
         for (remembered, looked_at) in [(1, 1), (9, 9), (28, 28), (36, MOST_DAYS)] {
             let scenarios = lived(remembered).unwrap();

@@ -3,7 +3,8 @@
 //!
 //! The cost of a future is its unserved energy, weighted by tier. An empty battery cuts every load, and they
 //! return only where it has recovered: that state has a worth of its own, and so nobody runs into it for a
-//! few watt-hours. Only sums, products and comparisons: the same bits on every processor.
+//! few watt-hours. Where the battery's wear has a price, what is drawn costs that, and hours of a full battery that
+//! was not full for long are worth something. Only sums, products and comparisons: the same bits on every processor.
 
 use sunkeep_models::quantity::StateOfCharge;
 
@@ -33,6 +34,10 @@ pub(super) struct Bank {
     most_charged: f32,
     /// Places below which each tier is held back for the battery's sake.
     floors: [usize; 3],
+    /// What a watt-hour that is drawn costs.
+    price: f32,
+    /// What an hour of a full battery is worth.
+    full_hour: f32,
 }
 
 /// Expected cost of the hours to come by charge: first with the loads connected, then, for the lowest
@@ -55,6 +60,8 @@ impl Bank {
             efficiency: settings.efficiency.clamp(0.1, 1.0) as f32,
             per_wh: (steps / ((1.0 - cut) * capacity)) as f32,
             most_charged: settings.battery.worst_charge.0.max(0.0) as f32,
+            price: needs.price / 1000.0,
+            full_hour: needs.full_hour,
             floors: std::array::from_fn(|tier| {
                 let floor = needs.floors[tier].map_or(0.0, StateOfCharge::ratio);
                 (((floor - cut) / (1.0 - cut) * steps).ceil().max(0.0) as usize).min(POINTS - 1)
@@ -117,6 +124,7 @@ impl Bank {
         let net = sun - wanted;
         let inside =
             if net > 0.0 { net.min(self.most_charged) * self.efficiency } else { net / self.efficiency };
+        let missing = missing + (-net).max(0.0) * self.price;
         let shift = (inside * self.per_wh).clamp(-(POINTS as f32), POINTS as f32);
         let whole = shift.floor();
         let (upper, places) = (shift - whole, whole as isize);
@@ -146,12 +154,13 @@ impl Bank {
         }
     }
 
-    /// The worth of charge an hour earlier, each time with the best choice.
+    /// The worth of charge an hour earlier, each time with the best choice; and of having been full then.
     pub(super) fn back(&self, next: &[f32], hour: &Hour, choices: &Choices, worth: &mut [f32]) {
         let (connected, cut) = worth.split_at_mut(POINTS);
         for (place, worth) in connected.iter_mut().enumerate() {
             *worth = choices.iter().map(|choice| choice[place]).fold(f32::INFINITY, f32::min);
         }
+        connected[POINTS - 1] -= self.full_hour;
         let all: f32 = (0..3).map(|tier| WEIGHTS[tier] * hour.demand[tier] / 1000.0).sum();
         let charged = hour.sun.min(self.most_charged) * self.efficiency * self.per_wh;
         for (place, worth) in cut.iter_mut().enumerate() {

@@ -39,7 +39,8 @@ pub(crate) fn measure() -> anyhow::Result<Figures> {
 /// Simulated years a second, and what came of them.
 fn played(series: &Series, planner: Planner, days: u32) -> anyhow::Result<(f64, Score)> {
     let began = on_processor();
-    let options = Options { planner, hold: false, start_unix: None, days: Some(days), one_meter: false };
+    let options =
+        Options { planner, hold: false, start_unix: None, days: Some(days), one_meter: false, without: None };
     let score = play(series.clone(), "UTC", options)?.score;
     Ok((score.days / YEAR / (on_processor() - began), score))
 }
