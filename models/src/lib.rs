@@ -15,6 +15,8 @@ pub mod digest;
 pub mod factory;
 pub mod forecast;
 pub mod history;
+#[cfg(feature = "arrow")]
+pub mod lake;
 pub mod load_features;
 #[cfg(feature = "onnx")]
 pub mod onnx;

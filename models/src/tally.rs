@@ -6,7 +6,7 @@ use crate::quantity::Seconds;
 use crate::time::{SLOT_SECONDS, Slot};
 
 /// Share of a slot that must have been measured for its mean to count.
-const COVERED: f64 = 0.5;
+pub const COVERED: f64 = 0.5;
 
 /// Collects one series into slot means.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -10,6 +10,7 @@
 //! - [`lockstep`]: simulator and hub in step.
 //! - [`policy`]: what others do with a home's tiers, to compare with.
 //! - [`power`]: recorded homes through the hub's own decisions, in this process.
+//! - `lake`: the telemetry of a fleet of homes (feature `series`).
 //! - `series`: Parquet files of simulated homes (feature `series`).
 //!
 //! Nothing of the hub's own estimates is used here, nor its device files; but for [`power`] and [`lifetime`],
@@ -18,6 +19,8 @@
 pub mod device;
 pub mod home;
 pub mod hub_config;
+#[cfg(feature = "series")]
+pub mod lake;
 pub mod lifetime;
 pub mod lockstep;
 pub mod plant;

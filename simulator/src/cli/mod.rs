@@ -4,6 +4,8 @@ mod ablation;
 mod demo;
 mod home;
 mod hub;
+#[cfg(feature = "series")]
+mod lake;
 mod power;
 #[cfg(feature = "series")]
 mod series;
@@ -34,6 +36,9 @@ enum Command {
     /// The hub itself: `sunkeep-sim hub ARGS...` is `sunkeep ARGS...`.
     #[command(disable_help_flag = true)]
     Hub(hub::Arguments),
+    /// Writes the telemetry of a simulated fleet as a lake of Parquet files.
+    #[cfg(feature = "series")]
+    Lake(lake::Arguments),
     /// Plays recorded homes through the hub's own decisions, a cycle a minute, and prints a line for each.
     ///
     /// With --sites as the power benchmark has it, without any prior. Else with the hub's forecasts, and not for
@@ -53,6 +58,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Ablation(arguments) => ablation::run(&arguments)?,
         Command::Home(arguments) => home::run(&arguments)?,
         Command::Hub(arguments) => return hub::run(arguments),
+        #[cfg(feature = "series")]
+        Command::Lake(arguments) => lake::run(&arguments)?,
         Command::Power(arguments) => power::run(&arguments)?,
         #[cfg(feature = "series")]
         Command::Series(arguments) => series::run(&arguments)?,

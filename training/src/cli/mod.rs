@@ -26,6 +26,8 @@ pub(crate) struct Command {
 enum Task {
     /// Trains the load model from files of series and writes load.onnx and model.toml.
     Load(load::Load),
+    /// Makes slots and the feature table of a lake of telemetry, which `fit` learns from.
+    Features(sunkeep_lake::command::FeaturesArguments),
     /// Makes the feature table of files of series, which `fit` learns from.
     Table(table::Table),
     /// Trains the load model from a feature table and writes load.onnx and model.toml.
@@ -47,6 +49,7 @@ impl Command {
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         match &self.task {
             Task::Load(load) => load.run(),
+            Task::Features(features) => Ok(sunkeep_lake::command::run(features).map(|()| ExitCode::SUCCESS)?),
             Task::Table(table) => table.run(),
             Task::Fit(fit) => fit.run(),
             Task::Promote(promote) => promote.run(),

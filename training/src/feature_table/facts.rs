@@ -49,7 +49,9 @@ impl Facts {
             )));
         }
         let integer = |key: &str| table.get(key).and_then(toml::Value::as_integer);
-        let text = |key: &str| Some(table.get(key)?.as_str()?.to_owned());
+        // A table of a lake says more of its span.
+        let span = table.get("span").and_then(toml::Value::as_table).unwrap_or(&table);
+        let text = |key: &str| Some(span.get(key)?.as_str()?.to_owned());
         let versions = table.get("versions").and_then(toml::Value::as_table).into_iter().flatten();
         Ok(Self {
             feature_hash: hash,

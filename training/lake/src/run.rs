@@ -1,0 +1,426 @@
+//! The whole way from a lake to its tables, a step after the other; what a killed run finished is not done
+//! again.
+
+use core::panic::AssertUnwindSafe;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow_array::{Array, RecordBatch};
+use datafusion::common::cast::{as_int64_array, as_string_array};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use futures_util::{FutureExt, StreamExt, stream};
+use indicatif::ProgressBar;
+use sunkeep_models::load_features::feature_hash;
+use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
+
+use super::check::gave_up;
+use super::error::LakeError;
+use super::features::{self, FEATURES_FILE, features_schema, slot_folder, stride};
+use super::inputs::{Inputs, TABLES, inspect, locate};
+use super::parquet_file::merge;
+use super::pass::{self, PassEngine};
+use super::plan::{
+    FEATURES_TOML, FeaturesToml, Pass, PassFeatures, PassSlots, Plan, SLOTS_FILE, Span, Versions, Workplace,
+    read_toml, write_toml,
+};
+use super::query;
+use super::session::{Bounds, LEAST_MEMORY, PASSES_AT_ONCE, cluster, local, register};
+use super::slots::slots_schema;
+use super::source::Lake;
+use super::sweep;
+
+/// Memory that a record takes while it is grouped, joined and sorted, bytes: so that a pass need not spill.
+const ROW_BYTES: u64 = 1500;
+/// Sites a lake may have.
+const MOST_SITES: usize = 1_000_000;
+/// Rows of a row group of the tables.
+const GROUP_ROWS: usize = 16_384;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The lake: a folder, or an URL.
+    pub lake: String,
+    /// Folder for the tables.
+    pub out: PathBuf,
+    /// Memory to work in, bytes; at least 128 MB.
+    pub memory: u64,
+    /// Disk for what does not fit into memory, bytes.
+    pub spill: u64,
+    /// A cluster that is to answer the queries, as `df://host:port`.
+    pub cluster: Option<String>,
+    /// Issues of all sites together, at the most and more or less.
+    pub issues: u64,
+    /// Sites whose records are read together, at the most; fewer where the memory asks for it.
+    pub sites_per_pass: u64,
+    /// Broken files are left out, counted and named, and do not end the run.
+    pub leave_out_broken: bool,
+    /// What is unfinished or finished in the folder is done away with.
+    pub restart: bool,
+}
+
+/// Makes the slot table and the feature table of a lake. Returns the report, and whether it was there.
+pub async fn make_features(
+    request: &Request,
+    progress: &ProgressBar,
+) -> Result<(FeaturesToml, bool), LakeError> {
+    if request.memory < LEAST_MEMORY {
+        return Err(LakeError::Bound {
+            what: "--memory-limit",
+            found: format!("{} bytes", request.memory),
+            expected: format!("at least {LEAST_MEMORY}"),
+        });
+    }
+    let lake = Lake::open(&request.lake)?;
+    let inputs = inspect(&lake, request.leave_out_broken, progress).await?;
+    fs::create_dir_all(&request.out).map_err(LakeError::output(&request.out, "create"))?;
+    if request.restart {
+        Workplace::remove(&request.out)?;
+        remove_tables(&request.out)?;
+    }
+    if let Some(report) = finished(request, &inputs.fingerprint)? {
+        return Ok((report, true));
+    }
+    let place = Workplace::of(&request.out)?;
+    let bounds = Bounds { memory: request.memory, spill: request.spill, spill_folder: place.spill() };
+    place.clear_spill()?;
+    let context = match &request.cluster {
+        Some(url) => cluster(&lake, url).await?,
+        None => local(&lake, &bounds)?,
+    };
+    for (name, files) in TABLES.into_iter().zip(inputs.files.iter()) {
+        register(&context, &lake, name, files)?;
+    }
+    let job = Job { request, lake: lake.clone(), place, context, bounds, progress };
+    // Some spoiled files make the reader panic.
+    let ran = AssertUnwindSafe(job.run(&inputs)).catch_unwind().await.unwrap_or_else(|panic| {
+        Err(LakeError::query("read the lake")(DataFusionError::Execution(gave_up(panic))))
+    });
+    let report = match ran {
+        // An engine does not say where it stumbled.
+        Err(error @ LakeError::Query { .. }) => Err(locate(&lake, &inputs, request.memory, error).await),
+        other => other,
+    }?;
+    Workplace::remove(&request.out)?;
+    Ok((report, false))
+}
+
+/// Does away with tables that were made before.
+fn remove_tables(out: &Path) -> Result<(), LakeError> {
+    let tables = (0..SLOTS_PER_DAY).map(|slot| out.join(slot_folder(slot)).join(FEATURES_FILE));
+    for path in tables.chain([out.join(FEATURES_TOML), out.join(SLOTS_FILE)]) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LakeError::output(&path, "remove")(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The report of a run that has finished with the same lake and choice; an error where it was another.
+fn finished(request: &Request, fingerprint: &str) -> Result<Option<FeaturesToml>, LakeError> {
+    let path = request.out.join(FEATURES_TOML);
+    let Some(report) = read_toml::<FeaturesToml>(&path)? else { return Ok(None) };
+    let same = report.lake == fingerprint
+        && report.most_issues == request.issues
+        && report.feature_hash == feature_hash()
+        && report.versions == Versions::here();
+    if same {
+        return Ok(Some(report));
+    }
+    let reason = "it is of another state of the lake, another choice of issues, or another version".into();
+    Err(LakeError::Foreign { path, reason })
+}
+
+/// A run that has begun.
+struct Job<'a> {
+    request: &'a Request,
+    lake: Lake,
+    place: Workplace,
+    context: SessionContext,
+    bounds: Bounds,
+    progress: &'a ProgressBar,
+}
+
+impl Job<'_> {
+    async fn run(&self, inputs: &Inputs) -> Result<FeaturesToml, LakeError> {
+        let plan = self.plan(inputs).await?;
+        let zones = self.zones().await?;
+        let slots = self.slots(&plan, inputs).await?;
+        let total: u64 = slots.iter().map(|pass| pass.slots).sum();
+        let stride = stride(total, self.request.issues);
+        let features = self.features(&plan, &zones, stride)?;
+        self.put_together(plan.passes.len(), stride)?;
+        let report = self.report(&plan, &slots, &features, stride);
+        write_toml(&self.request.out.join(FEATURES_TOML), &report)?;
+        Ok(report)
+    }
+
+    fn begin(&self, what: &str, length: usize) {
+        self.progress.set_message(what.to_owned());
+        self.progress.set_length(length as u64);
+        self.progress.set_position(0);
+    }
+
+    /// All rows of a query whose answer is small.
+    async fn ask(&self, doing: &'static str, query: &str) -> Result<Vec<RecordBatch>, LakeError> {
+        let failed = LakeError::query(doing);
+        self.context.sql(query).await.map_err(&failed)?.collect().await.map_err(&failed)
+    }
+
+    /// The plan of a run that was killed, or a new one.
+    async fn plan(&self, inputs: &Inputs) -> Result<Plan, LakeError> {
+        let path = self.place.plan();
+        if let Some(plan) = read_toml::<Plan>(&path)? {
+            let same = plan.lake == inputs.fingerprint
+                && plan.issues == self.request.issues
+                && plan.feature_hash == feature_hash()
+                && plan.versions == Versions::here();
+            if same {
+                return Ok(plan);
+            }
+            let reason =
+                "it is of another state of the lake, another choice of issues, or another version".into();
+            return Err(LakeError::Foreign { path, reason });
+        }
+        remove_tables(&self.request.out)?;
+        self.begin("sites", 1);
+        let mut plan = Plan {
+            lake: inputs.fingerprint.clone(),
+            issues: self.request.issues,
+            feature_hash: feature_hash(),
+            versions: Versions::here(),
+            counts: inputs.counts.clone(),
+            noted: inputs.noted.clone(),
+            sites: 0,
+            passes: Vec::new(),
+        };
+        let most = (self.request.sites_per_pass, self.bounds.of_pass().pool() as u64 / ROW_BYTES);
+        let mut sites_in_pass = 0;
+        for batch in self.ask("count the records of each site", &query::sites()).await? {
+            let failed = LakeError::query("count the records of each site");
+            let sites = as_string_array(batch.column(0)).map_err(&failed)?;
+            let rows = as_int64_array(batch.column(1)).map_err(&failed)?;
+            let nameless = as_int64_array(batch.column(2)).map_err(&failed)?;
+            for row in 0..batch.num_rows() {
+                plan.counts.add("rows_nameless", nameless.value(row) as u64);
+                if !sites.is_null(row) {
+                    plan.add_site(sites.value(row), rows.value(row) as u64, most, &mut sites_in_pass);
+                }
+            }
+        }
+        if plan.sites as usize > MOST_SITES {
+            return Err(LakeError::Bound {
+                what: "the number of sites",
+                found: plan.sites.to_string(),
+                expected: format!("at most {MOST_SITES}"),
+            });
+        }
+        write_toml(&path, &plan)?;
+        Ok(plan)
+    }
+
+    /// The zone of each site.
+    async fn zones(&self) -> Result<BTreeMap<String, Zone>, LakeError> {
+        let mut zones = BTreeMap::new();
+        for batch in self.ask("read the sites", &query::site_facts()).await? {
+            let failed = LakeError::query("read the sites");
+            let sites = as_string_array(batch.column(0)).map_err(&failed)?;
+            let names = as_string_array(batch.column(1)).map_err(&failed)?;
+            for (site, name) in sites.iter().zip(names) {
+                let Some(site) = site else { continue };
+                let refused = |reason: String| LakeError::Sites(format!("site {site:?}: {reason}"));
+                let name = name.ok_or_else(|| refused("no zone".into()))?;
+                let zone = Zone::named(name).map_err(|error| refused(error.to_string()))?;
+                if zones.insert(site.to_owned(), zone).is_some() {
+                    return Err(refused("it has several rows that differ, expected one".into()));
+                }
+            }
+        }
+        Ok(zones)
+    }
+
+    /// The slots of every pass.
+    async fn slots(&self, plan: &Plan, inputs: &Inputs) -> Result<Vec<PassSlots>, LakeError> {
+        self.begin("slots", plan.passes.len());
+        let mut all = BTreeMap::new();
+        let mut open = Vec::new();
+        for (number, pass) in plan.passes.iter().enumerate() {
+            match read_toml(&self.place.slots_done(number))? {
+                Some(made) => {
+                    all.insert(number, made);
+                }
+                None => open.push((number, pass)),
+            }
+        }
+        self.progress.inc(all.len() as u64);
+        for open in open.chunks(sweep::PASSES) {
+            if self.request.cluster.is_some() {
+                for (number, pass) in open {
+                    let made = pass::slots(&self.context, &self.place, *number, pass, inputs.present());
+                    all.insert(*number, made.await?);
+                    self.progress.inc(1);
+                }
+            } else {
+                sweep::sweep(&self.context, &self.place, open).await?;
+                self.slots_here(open, inputs, &mut all).await?;
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// The slots of some passes whose records were swept, some passes at a time.
+    async fn slots_here(
+        &self,
+        passes: &[(usize, &Pass)],
+        inputs: &Inputs,
+        all: &mut BTreeMap<usize, PassSlots>,
+    ) -> Result<(), LakeError> {
+        let tasks = stream::iter(passes.iter().copied()).map(|(number, pass)| {
+            let engine = PassEngine {
+                lake: self.lake.clone(),
+                bounds: self.bounds.of_pass(),
+                place: self.place.clone(),
+                files: inputs.files.clone(),
+                present: inputs.present(),
+            };
+            let pass = pass.clone();
+            let task = SpawnedTask::spawn(async move { engine.slots(number, &pass).await });
+            task.map(move |made| (number, made))
+        });
+        let mut tasks = tasks.buffer_unordered(PASSES_AT_ONCE);
+        while let Some((number, made)) = tasks.next().await {
+            // A task that panicked met a spoiled file, like one that failed.
+            let made = made.unwrap_or_else(|error| {
+                let why = error.try_into_panic().map_or_else(|error| error.to_string(), gave_up);
+                Err(LakeError::query("bring the records to slots")(DataFusionError::Execution(why)))
+            });
+            all.insert(number, made?);
+            self.progress.inc(1);
+        }
+        Ok(())
+    }
+
+    /// The rows of every pass.
+    fn features(
+        &self,
+        plan: &Plan,
+        zones: &BTreeMap<String, Zone>,
+        stride: i64,
+    ) -> Result<Vec<PassFeatures>, LakeError> {
+        self.begin("features", plan.sites as usize);
+        let mut all = Vec::with_capacity(plan.passes.len());
+        for number in 0..plan.passes.len() {
+            let done = self.place.features_done(number, stride);
+            let made = match read_toml(&done)? {
+                Some(made) => made,
+                None => {
+                    let folder = self.place.features(number, stride);
+                    let zone = |site: &str| zones.get(site);
+                    let made = features::make(&self.place.slots(number), &folder, stride, zone, || {
+                        self.progress.inc(1);
+                    })?;
+                    write_toml(&done, &made)?;
+                    made
+                }
+            };
+            all.push(made);
+        }
+        Ok(all)
+    }
+
+    /// One slot table, and one file for each slot of the day.
+    fn put_together(&self, passes: usize, stride: i64) -> Result<(), LakeError> {
+        self.begin("files", SLOTS_PER_DAY + 1);
+        let out = &self.request.out;
+        let once = |path: &Path, parts: Vec<PathBuf>, schema: arrow_schema::SchemaRef| {
+            if !path.exists() {
+                merge(&parts, &schema, GROUP_ROWS, path)?;
+            }
+            self.progress.inc(1);
+            Ok(())
+        };
+        let parts = (0..passes).map(|pass| self.place.slots(pass)).collect();
+        once(&out.join(SLOTS_FILE), parts, slots_schema())?;
+        for slot in 0..SLOTS_PER_DAY {
+            let folder = out.join(slot_folder(slot));
+            fs::create_dir_all(&folder).map_err(LakeError::output(&folder, "create"))?;
+            let parts =
+                (0..passes).map(|pass| features::part(&self.place.features(pass, stride), slot)).collect();
+            once(&folder.join(FEATURES_FILE), parts, features_schema())?;
+        }
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        plan: &Plan,
+        slots: &[PassSlots],
+        features: &[PassFeatures],
+        stride: i64,
+    ) -> FeaturesToml {
+        let mut counts = plan.counts.clone();
+        let mut noted = plan.noted.clone();
+        for pass in slots {
+            counts.absorb(&pass.counts);
+            noted.absorb(&pass.noted);
+        }
+        let mut rows_of_slot = vec![0; SLOTS_PER_DAY];
+        for pass in features {
+            rows_of_slot.iter_mut().zip(&pass.rows).for_each(|(sum, rows)| *sum += rows);
+            counts.add("sites_without_zone", pass.zoneless);
+            noted.absorb(&pass.noted);
+        }
+        let spans = || slots.iter().filter_map(|pass| pass.span);
+        let span = spans().map(|(first, _)| first).min().zip(spans().map(|(_, last)| last).max());
+        FeaturesToml {
+            feature_hash: feature_hash(),
+            lake: plan.lake.clone(),
+            sites: features.iter().map(|pass| pass.sites).sum(),
+            slots: slots.iter().map(|pass| pass.slots).sum(),
+            most_issues: self.request.issues,
+            stride,
+            issues: features.iter().map(|pass| pass.issues).sum(),
+            rows: rows_of_slot.iter().sum(),
+            rows_of_slot,
+            span: span.map(|(first, last)| Span {
+                first_slot: first,
+                last_slot: last,
+                first_day: day_of(Slot(first)),
+                last_day: day_of(Slot(last)),
+            }),
+            versions: Versions::here(),
+            counts,
+            noted,
+        }
+    }
+}
+
+impl Plan {
+    /// Adds a site to the last pass, or begins another where that would have too many sites or rows.
+    fn add_site(&mut self, site: &str, rows: u64, most: (u64, u64), sites_in_pass: &mut u64) {
+        self.sites += 1;
+        *sites_in_pass += 1;
+        match self.passes.last_mut() {
+            Some(pass) if *sites_in_pass <= most.0 && pass.rows + rows <= most.1 => {
+                site.clone_into(&mut pass.last);
+                pass.rows += rows;
+            }
+            _ => {
+                *sites_in_pass = 1;
+                self.passes.push(Pass { first: site.into(), last: site.into(), rows });
+            }
+        }
+    }
+}
+
+/// The day of a slot, UTC, as in `2016-01-01`.
+fn day_of(slot: Slot) -> String {
+    let moment = jiff::Timestamp::from_second(slot.start()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    moment.strftime("%Y-%m-%d").to_string()
+}
