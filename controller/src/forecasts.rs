@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use serde::de::DeserializeOwned;
-use sunkeep_core::Settings;
 use sunkeep_core::care::Needs;
 use sunkeep_core::evidence::History;
 use sunkeep_core::planner::{self, PlanInput, plan};
 use sunkeep_core::settings::Tier;
+use sunkeep_core::{Decision, ProcessImage, Settings};
 use sunkeep_models::adaptation::{self, Adaptation, AdaptiveForecaster};
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::factory;
@@ -48,6 +48,21 @@ pub struct Job {
     pub history: History,
     /// What was learnt before this start, where that has only now been found.
     pub learnt: Option<Learnt>,
+}
+
+impl Job {
+    /// The job after a cycle; `None` while nobody knows the time.
+    pub fn after(
+        settings: &Settings,
+        image: &ProcessImage,
+        decision: &Decision,
+        history: &History,
+    ) -> Option<Self> {
+        let PlanInput { issued, now, into_slot, charge, sun_now, needs, .. } =
+            PlanInput::after(settings, image, decision, history)?;
+        let history = history.clone();
+        Some(Self { issued, now, into_slot, charge, sun_now, needs, history, learnt: None })
+    }
 }
 
 /// Name under which it is kept what was learnt of the sun.

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sunkeep_core::evidence::{self, History, Tally};
+use sunkeep_core::evidence::{History, Tally};
 use sunkeep_core::image::{ProcessImage, Request};
 use sunkeep_core::{Decision, Settings, State, step};
-use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::{Slot, Zone};
 use tokio::sync::{mpsc, watch};
 
@@ -362,16 +361,8 @@ impl Hub {
         if self.planned == Some(slot) || !self.forecasting.is_free() {
             return;
         }
-        let asked = self.forecasting.ask(Job {
-            issued: slot,
-            now: image.now,
-            into_slot: Seconds((wall.unix - slot.start()) as f64),
-            charge: decision.charge,
-            sun_now: evidence::sun_now(&self.settings, image, decision.charge),
-            needs: decision.needs,
-            history: self.history.clone(),
-            learnt: self.learnt.take(),
-        });
+        let Some(job) = Job::after(&self.settings, image, decision, &self.history) else { return };
+        let asked = self.forecasting.ask(Job { learnt: self.learnt.take(), ..job });
         if asked {
             self.planned = Some(slot);
         }

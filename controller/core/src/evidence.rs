@@ -270,11 +270,12 @@ fn takes_no_more(settings: &Settings, image: &ProcessImage, charge: ChargeBounds
 /// panels' power and that of all loads. `None` where nothing of this is measured.
 pub(crate) fn sun_carries(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Option<bool> {
     let fresh = |reading: Option<Reading>| image.fresh(settings, reading);
-    let battery = &settings.battery;
     let shines = fresh(image.sun).is_none_or(|watts| watts > 1.0);
     if let Some(amps) = fresh(image.battery.current) {
-        let error = battery.current_offset_error.0 + amps.abs() * battery.current_gain_error;
-        return Some(shines && (amps > error || is_idle(settings, image, charge) == Some(true)));
+        return Some(
+            shines
+                && (amps > current_error(settings, amps) || is_idle(settings, image, charge) == Some(true)),
+        );
     }
     if let Some(watts) = fresh(image.battery.power) {
         return Some(shines && watts > 0.0);
@@ -285,9 +286,14 @@ pub(crate) fn sun_carries(settings: &Settings, image: &ProcessImage, charge: Cha
 /// Whether the battery is nearly full and neither charged, but for the tail, nor discharged; `None` where nobody
 /// measures the current.
 pub(crate) fn is_idle(settings: &Settings, image: &ProcessImage, charge: ChargeBounds) -> Option<bool> {
-    let battery = &settings.battery;
     let amps = image.fresh(settings, image.battery.current)?;
-    let error = battery.current_offset_error.0 + amps.abs() * battery.current_gain_error;
-    let idle = (-error..=battery.tail_current.0 + error).contains(&amps);
+    let error = current_error(settings, amps);
+    let idle = (-error..=settings.battery.tail_current.0 + error).contains(&amps);
     Some(idle && charge.best.ratio() >= NEARLY_FULL)
+}
+
+/// How wrong a reading of the battery's current may be, A.
+fn current_error(settings: &Settings, amps: f64) -> f64 {
+    let battery = &settings.battery;
+    battery.current_offset_error.0 + amps.abs() * battery.current_gain_error
 }

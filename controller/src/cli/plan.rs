@@ -9,11 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sunkeep_core::evidence;
 use sunkeep_core::settings::Tier;
 use sunkeep_models::forecast::Forecast;
-use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
-use sunkeep_models::time::Slot;
+use sunkeep_models::quantity::{StateOfCharge, Watts};
 
 use super::explain::{costs, stamp};
 use super::{CliError, ConfigFile};
@@ -41,16 +39,18 @@ impl Plan {
     pub(super) fn run(self) -> Result<ExitCode, CliError> {
         let home = Home::read(&self.file.config)?;
         let path = &home.journal.path;
-        let Some(moment) = known_span(path)?.map(|(_, last)| moment(path, last)).transpose()?.flatten()
-        else {
+        let last = known_span(path)?.map(|(_, last)| moment(path, last)).transpose()?.flatten();
+        let memory = Memory::recall(path)?;
+        let job = last.and_then(|Moment { image, decision, .. }| {
+            Job::after(&home.settings, &image, &decision, &memory.history)
+        });
+        let Some(job) = job else {
             println!(
                 "the journal {} holds no cycle of which the time is known: there is nothing to plan from",
                 path.display()
             );
             return Ok(ExitCode::FAILURE);
         };
-        let memory = Memory::recall(path)?;
-        let job = job(&home, &moment, &memory);
         let settings = Arc::new(home.settings.clone());
         let mut forecasters = Forecasters::load(settings, home.zone.clone(), sun_forecaster(&home)?);
         forecasters.restore(&memory.learnt);
@@ -63,23 +63,6 @@ impl Plan {
             }
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// What the hub would ask its forecasters at this moment.
-fn job(home: &Home, moment: &Moment, memory: &Memory) -> Job {
-    let Moment { image, decision, .. } = moment;
-    let unix = image.wall.map_or(0, |wall| wall.unix);
-    let issued = Slot::of(unix);
-    Job {
-        issued,
-        now: image.now,
-        into_slot: Seconds((unix - issued.start()) as f64),
-        charge: decision.charge,
-        sun_now: evidence::sun_now(&home.settings, image, decision.charge),
-        needs: decision.needs,
-        history: memory.history.clone(),
-        learnt: None,
     }
 }
 

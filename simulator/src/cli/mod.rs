@@ -6,6 +6,7 @@ mod home;
 mod hub;
 #[cfg(feature = "series")]
 mod lake;
+mod parallel;
 mod power;
 #[cfg(feature = "series")]
 mod series;

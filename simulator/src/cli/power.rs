@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use jiff::civil::Date;
@@ -121,22 +120,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(dir) = &arguments.out {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
     }
-    let processors = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
-    let jobs = arguments.jobs.unwrap_or(processors).clamp(1, sites.len().max(1));
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        let work = || -> anyhow::Result<()> {
-            while let Some(site) = sites.get(next.fetch_add(1, Ordering::Relaxed)) {
-                play_one(arguments, site)?;
-            }
-            Ok(())
-        };
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(|worker| {
-            worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a site could not be played to its end")))
-        });
-        ended.collect()
-    })
+    super::parallel::each(&sites, arguments.jobs, |site| play_one(arguments, site))?;
+    Ok(())
 }
 
 /// Plays a site, prints its line and writes its switches.

@@ -1,7 +1,6 @@
 //! `sunkeep-sim wear`: homes with a lead-acid battery over years, and how long it lasts under each policy.
 
 use std::io::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use jiff::civil::Date;
@@ -75,34 +74,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let start = super::midnight(arguments.start, "UTC")?;
     let runs: Vec<(u64, Decides)> =
         seeds.iter().flat_map(|seed| policies.iter().map(|policy| (*seed, policy.decides()))).collect();
-    let processors = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
-    let jobs = arguments.jobs.unwrap_or(processors).clamp(1, runs.len().max(1));
-    let next = AtomicUsize::new(0);
-    let mut lived = std::thread::scope(|scope| {
-        let work = || -> anyhow::Result<Vec<(usize, Lived)>> {
-            let mut done = Vec::new();
-            loop {
-                let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some((seed, decides)) = runs.get(place) else { return Ok(done) };
-                done.push((place, live(*seed, start, arguments.days, arguments.panels, *decides)?));
-            }
-        };
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
-        let mut lived = Vec::new();
-        for worker in workers {
-            let ended = worker
-                .join()
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("a home could not be lived to its end")));
-            lived.extend(ended?);
-        }
-        anyhow::Ok(lived)
+    let lived = super::parallel::each(&runs, arguments.jobs, |(seed, decides)| {
+        Ok(live(*seed, start, arguments.days, arguments.panels, *decides)?)
     })?;
-    lived.sort_by_key(|(place, _)| *place);
     let mut out = std::io::stdout();
     if !arguments.json {
         writeln!(out, "{HEAD}").context("cannot print the table")?;
     }
-    for (_, lived) in lived {
+    for lived in lived {
         let line = if arguments.json { serde_json::to_string(&lived)? } else { row(&lived) };
         writeln!(out, "{line}").context("cannot print a line")?;
     }

@@ -2,7 +2,7 @@
 
 use sunkeep::config::Home;
 use sunkeep_core::care::Care;
-use sunkeep_core::evidence::{History, Tally, sun_now};
+use sunkeep_core::evidence::{History, Tally};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{PlanInput, plan};
 use sunkeep_core::{Decision, Settings, State, step};
@@ -87,17 +87,8 @@ impl Hub {
             return;
         }
         self.planned = Some(slot);
-        let input = PlanInput {
-            issued: slot,
-            now: self.image.now,
-            into_slot: Seconds((unix - slot.start()) as f64),
-            charge: decision.charge,
-            forecasts: None,
-            history: &self.history,
-            sun_now: sun_now(&self.settings, &self.image, decision.charge),
-            needs: decision.needs,
-        };
-        let made = plan(&self.settings, &input).map(|outlook| outlook.plan);
+        let input = PlanInput::after(&self.settings, &self.image, decision, &self.history);
+        let made = input.and_then(|input| plan(&self.settings, &input)).map(|outlook| outlook.plan);
         self.image.plan = made.or(self.image.plan.take());
     }
 }

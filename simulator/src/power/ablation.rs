@@ -16,7 +16,7 @@ pub struct Variant {
 
 /// The whole first, then what is left out of it, one part at a time; and what knowing would be worth.
 pub const VARIANTS: [Variant; 11] = [
-    as_it_is("as it is"),
+    without("as it is", Planner::Past, None),
     without("forecast: yesterday comes again", Planner::Persistence, None),
     part("likeness of days", Part::Likeness),
     part("quantiles: the mean day comes", Part::Spread),
@@ -28,10 +28,6 @@ pub const VARIANTS: [Variant; 11] = [
     without("(told the next 48 hours)", Planner::Told, None),
     without("plan: fixed reserves hold", Planner::None, None),
 ];
-
-const fn as_it_is(name: &'static str) -> Variant {
-    without(name, Planner::Past, None)
-}
 
 const fn part(name: &'static str, part: Part) -> Variant {
     without(name, Planner::Past, Some(Without::Planner(part)))

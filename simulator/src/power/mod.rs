@@ -9,6 +9,7 @@
 //! asked. From its second week on the hub's planner makes the same plans with forecasts and without.
 
 pub mod ablation;
+mod options;
 mod rule;
 mod score;
 mod told;
@@ -17,14 +18,12 @@ use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
 use sunkeep::config::{ConfigError, Home};
 use sunkeep::forecasts::{Forecasters, Job, sun_forecaster};
-use sunkeep_core::evidence::{EndedSlot, History, Tally, sun_now};
+use sunkeep_core::evidence::{EndedSlot, History, Tally};
 use sunkeep_core::image::{ProcessImage, Reading};
 use sunkeep_core::planner::{self, PlanInput, plan_told, plan_without};
-use sunkeep_core::settings::{Pace, Reserve};
-use sunkeep_core::{Decision, Plan, Settings, State, step};
+use sunkeep_core::{Decision, Plan, State, step};
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::sun::SunError;
 use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
@@ -32,6 +31,7 @@ use sunkeep_models::time::{Slot, TimeSource, Uptime, WallTime};
 use crate::hub_config::on_paper;
 use crate::plant::{Plant, RecordedHome, Series, SeriesError, Tier};
 
+pub use options::{Chosen, Options, Planner, Without};
 pub use rule::play_rule;
 pub use score::Score;
 
@@ -45,51 +45,6 @@ const ROW_CYCLE: Duration = Duration::from_secs(15);
 const EXACT: f64 = 0.002;
 /// Power that counts as throttled, Wh in a cycle.
 const THROTTLED: f64 = 1e-6;
-
-/// Who decides what is held back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Planner {
-    /// The hub's planner, fed with the hub's forecasts, whose factory model knows the measured homes.
-    Hub,
-    /// The hub's planner, without any forecast or prior.
-    Past,
-    /// The planner's method, told that yesterday comes again and again.
-    Persistence,
-    /// The planner's method, told what the next 48 hours bring.
-    Told,
-    /// Nobody: the reserve rule holds alone, as on a hub without a clock.
-    None,
-}
-
-/// What part of a series is played, and how.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
-    /// Who decides what is held back.
-    pub planner: Planner,
-    /// Whether relays move only where a row of the series begins, as the benchmark's scorer has it; else in
-    /// every cycle, as in a home.
-    pub hold: bool,
-    /// Where it begins, seconds since 1970; the first row unless told.
-    pub start_unix: Option<i64>,
-    /// How many days; to the last row unless told.
-    pub days: Option<u32>,
-    /// Whether the home has one meter for everything: then nothing is known of what each tier draws, and no
-    /// plate tells them apart.
-    pub one_meter: bool,
-    /// What is left out, to see what it is worth.
-    pub without: Option<Without>,
-}
-
-/// A part of what the hub does that an ablation leaves out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Without {
-    /// A part of the planner's method.
-    Planner(planner::Part),
-    /// Demand that was shed is imputed; without, it is read as none.
-    Imputation,
-    /// Throttled sun is masked; without, what the panels still gave is taken for all they could.
-    Masking,
-}
 
 /// Why a site could not be played.
 #[derive(Debug, thiserror::Error)]
@@ -119,35 +74,6 @@ pub struct Played {
     pub unserved: [f64; 3],
     /// The settings of the hub that decided, but for the battery and what the tiers draw; none where a rule did.
     pub settings: Option<Chosen>,
-}
-
-/// Settings of a hub that are its own choice: the same for every home here.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Chosen {
-    /// Share of the energy that survives the way into the battery, and again the way out.
-    pub efficiency: f64,
-    /// How wrong the reported state of charge may be.
-    pub reported_uncertainty: f64,
-    /// Levels where no plan holds, and the floor of plans.
-    pub reserve: Reserve,
-    /// How fast switching may go.
-    pub pace: Pace,
-    /// The least time on and off of each tier, s.
-    pub min_on_off_s: [[f64; 2]; 3],
-}
-
-impl Chosen {
-    fn of(settings: &Settings) -> Self {
-        let least =
-            |tier: usize| settings.loads.get(tier).map_or([0.0; 2], |load| [load.min_on.0, load.min_off.0]);
-        Self {
-            efficiency: settings.efficiency,
-            reported_uncertainty: settings.reported_uncertainty,
-            reserve: settings.reserve.clone(),
-            pace: settings.pace.clone(),
-            min_on_off_s: std::array::from_fn(least),
-        }
-    }
 }
 
 /// Plays a site.
@@ -350,38 +276,20 @@ impl Run {
         self.planned = Some(slot);
         // Without a day of history there is no plan, and the reserve rule holds.
         let plan = match &mut self.forecasters {
-            Some(_) => self.forecast(slot, decision),
+            Some(_) => self.forecast(decision),
             None => self.plan_from_the_past(slot, decision),
         };
         self.image.plan = plan.or(self.image.plan.take());
     }
 
-    fn forecast(&mut self, slot: Slot, decision: &Decision) -> Option<Plan> {
-        let job = Job {
-            issued: slot,
-            now: self.image.now,
-            into_slot: self.gone_of(slot),
-            charge: decision.charge,
-            sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
-            needs: decision.needs,
-            history: self.history.clone(),
-            learnt: None,
-        };
+    fn forecast(&mut self, decision: &Decision) -> Option<Plan> {
+        let job = Job::after(&self.home.settings, &self.image, decision, &self.history)?;
         let made = self.forecasters.as_mut()?.make(&job);
         made.forecasts.ok().map(|forecasts| forecasts.outlook.plan.clone())
     }
 
     fn plan_from_the_past(&self, slot: Slot, decision: &Decision) -> Option<Plan> {
-        let input = PlanInput {
-            issued: slot,
-            now: self.image.now,
-            into_slot: self.gone_of(slot),
-            charge: decision.charge,
-            forecasts: None,
-            history: &self.history,
-            sun_now: sun_now(&self.home.settings, &self.image, decision.charge),
-            needs: decision.needs,
-        };
+        let input = PlanInput::after(&self.home.settings, &self.image, decision, &self.history)?;
         let outlook = match told::ahead(self.planner, self.plant.series(), slot) {
             Some(ahead) => plan_told(&self.home.settings, &PlanInput { sun_now: None, ..input }, &ahead),
             None => plan_without(&self.home.settings, &input, self.method_without()),
@@ -394,10 +302,6 @@ impl Run {
             Some(Without::Planner(part)) => Some(part),
             _ => None,
         }
-    }
-
-    fn gone_of(&self, slot: Slot) -> Seconds {
-        Seconds((self.plant.unix() - slot.start()) as f64)
     }
 }
 

@@ -126,12 +126,21 @@ fn remove_tables(out: &Path) -> Result<(), LakeError> {
 fn finished(request: &Request, fingerprint: &str) -> Result<Option<FeaturesToml>, LakeError> {
     let path = request.out.join(FEATURES_TOML);
     let Some(report) = read_toml::<FeaturesToml>(&path)? else { return Ok(None) };
-    let same = report.lake == fingerprint
-        && report.most_issues == request.issues
-        && report.feature_hash == feature_hash()
-        && report.versions == Versions::here();
-    if same {
-        return Ok(Some(report));
+    let made = (&*report.lake, report.most_issues, &*report.feature_hash, &report.versions);
+    must_be_ours(made, fingerprint, request, path)?;
+    Ok(Some(report))
+}
+
+/// Refuses what was made of another state of the lake, for another choice of issues, or by another version: `made`
+/// holds the fingerprint of the lake, the bound on the issues, the fingerprint of the features, and the versions.
+fn must_be_ours(
+    made: (&str, u64, &str, &Versions),
+    fingerprint: &str,
+    request: &Request,
+    path: PathBuf,
+) -> Result<(), LakeError> {
+    if made == (fingerprint, request.issues, &*feature_hash(), &Versions::here()) {
+        return Ok(());
     }
     let reason = "it is of another state of the lake, another choice of issues, or another version".into();
     Err(LakeError::Foreign { path, reason })
@@ -177,16 +186,9 @@ impl Job<'_> {
     async fn plan(&self, inputs: &Inputs) -> Result<Plan, LakeError> {
         let path = self.place.plan();
         if let Some(plan) = read_toml::<Plan>(&path)? {
-            let same = plan.lake == inputs.fingerprint
-                && plan.issues == self.request.issues
-                && plan.feature_hash == feature_hash()
-                && plan.versions == Versions::here();
-            if same {
-                return Ok(plan);
-            }
-            let reason =
-                "it is of another state of the lake, another choice of issues, or another version".into();
-            return Err(LakeError::Foreign { path, reason });
+            let made = (&*plan.lake, plan.issues, &*plan.feature_hash, &plan.versions);
+            must_be_ours(made, &inputs.fingerprint, self.request, path)?;
+            return Ok(plan);
         }
         remove_tables(&self.request.out)?;
         self.begin("sites", 1);

@@ -24,8 +24,7 @@ pub(super) const PASSES_AT_ONCE: usize = 2;
 const PARTS: usize = 2;
 /// Least memory that is worked with, bytes.
 pub(super) const LEAST_MEMORY: u64 = 128 << 20;
-/// Rows that move through a query together. The pool gives each of some forty operators an equal share, and one
-/// batch of sums must fit into that of the least memory.
+/// Rows that move through a query together: sums are wide, and some batches of them must fit into the least memory.
 const BATCH: usize = 2048;
 /// Footers that are remembered between queries, bytes.
 const FOOTERS: usize = 16 << 20;

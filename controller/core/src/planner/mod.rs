@@ -22,7 +22,9 @@ use sunkeep_models::time::{HORIZON, SLOT_SECONDS, Slot, Uptime};
 use self::scenarios::{DAY, Scenarios, TURN};
 use self::value::{Bank, CHOICES, Choices, POINTS, Worth};
 use crate::care::Needs;
-use crate::evidence::History;
+use crate::decision::Decision;
+use crate::evidence::{History, sun_now};
+use crate::image::ProcessImage;
 use crate::settings::{Settings, SettingsDigest, Tier};
 
 pub use self::scenarios::Hour;
@@ -110,6 +112,29 @@ pub struct PlanInput<'a> {
     pub sun_now: Option<Watts>,
     /// What the battery needs.
     pub needs: Needs,
+}
+
+impl<'a> PlanInput<'a> {
+    /// What a plan starts from after a cycle, without forecasts; `None` while nobody knows the time.
+    pub fn after(
+        settings: &Settings,
+        image: &ProcessImage,
+        decision: &Decision,
+        history: &'a History,
+    ) -> Option<Self> {
+        let unix = image.wall?.unix;
+        let issued = Slot::of(unix);
+        Some(Self {
+            issued,
+            now: image.now,
+            into_slot: Seconds((unix - issued.start()) as f64),
+            charge: decision.charge,
+            forecasts: None,
+            history,
+            sun_now: sun_now(settings, image, decision.charge),
+            needs: decision.needs,
+        })
+    }
 }
 
 /// What is forecast of a home.
