@@ -6,6 +6,7 @@ pub mod buses;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod decided;
 pub mod device_file;
 pub mod driver;
 pub mod faults;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 use sunkeep_core::decision::Basis;
 use sunkeep_core::image::Reading;
 use sunkeep_core::planner::{ChoiceCosts, PlannedSlot};
@@ -14,6 +15,7 @@ use sunkeep_models::quantity::{StateOfCharge, Watts};
 use sunkeep_models::time::Zone;
 
 use super::CliError;
+use crate::decided;
 use crate::journal::{Moment, known_span, moment};
 use crate::language::{Clock, Language, alarm, needs, sentence};
 
@@ -32,6 +34,9 @@ pub(super) struct Explain {
     /// Time zone of times that name none, and of those that are printed
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = read_zone)]
     zone: Zone,
+    /// For programs; fields are named as in `/api`, times are in seconds since 1970
+    #[arg(long)]
+    json: bool,
 }
 
 /// A moment as it was typed.
@@ -66,7 +71,11 @@ impl Explain {
             return Ok(ExitCode::FAILURE);
         };
         if let Some(moment) = moment(&self.journal, unix)? {
-            print!("{}", told(&moment, &self.zone));
+            if self.json {
+                println!("{:#}", as_json(&moment));
+            } else {
+                print!("{}", told(&moment, &self.zone));
+            }
             return Ok(ExitCode::SUCCESS);
         }
         let asked = stamp(unix, &self.zone);
@@ -135,6 +144,44 @@ fn told(moment: &Moment, zone: &Zone) -> String {
         let _ = writeln!(text, "{}", sentence(Language::English, load, decided, clock));
     }
     text
+}
+
+/// The moment for programs.
+fn as_json(moment: &Moment) -> Value {
+    let Moment { image, decision, settings } = moment;
+    let fresh = |reading| image.fresh(settings, reading);
+    let slot = image.plan.as_ref().and_then(|plan| Some((plan, plan.slot_at(settings.digest(), image.now)?)));
+    let plan = slot.filter(|_| decision.basis == Basis::Plan).map(|(plan, slot)| {
+        let tiers = Tier::ALL.map(|tier| {
+            let place = tier.place();
+            let level = |level: Option<StateOfCharge>| level.map(StateOfCharge::ratio);
+            let levels = json!({
+                "shed_below": level(slot.keep[place]),
+                "back_above": level(slot.restore[place]),
+                "back_at_unix_s": slot.back[place],
+            });
+            (tier.word().to_owned(), levels)
+        });
+        let (cheapest, more) = plan.costs.best();
+        json!({
+            "issued_unix_s": plan.issued.start(),
+            "tiers": tiers.into_iter().collect::<serde_json::Map<_, _>>(),
+            "expected_cost_kwh_by_tiers_served": plan.costs.by_tiers_served,
+            "cheapest": cheapest,
+            "next_best_costs_more_kwh": more,
+        })
+    });
+    json!({
+        "unix_s": image.wall.map(|wall| wall.unix),
+        "battery": decided::battery(settings, image, decision),
+        "sun_w": fresh(image.sun),
+        "load_w": fresh(image.load),
+        "alarm": decision.alarm.map(|what| alarm(Language::English, what)),
+        "care": needs(Language::English, &decision.needs),
+        "basis": decided::basis(decision),
+        "plan": plan,
+        "loads": decided::loads(settings, image, decision, Language::English),
+    })
 }
 
 /// The levels that held, where they came from, and what the choices were expected to cost.

@@ -7,36 +7,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use maud::html;
-use serde::Serialize;
 use serde_json::{Value, json};
-use sunkeep_core::decision::Basis;
 use sunkeep_models::time::SLOT_SECONDS;
 
 use super::api_fields::FIELDS;
 use super::room::{OLD, Room};
-use super::{night, shell, words};
-use crate::language::{self, Language};
+use super::{night, shell};
+use crate::decided;
+use crate::language::Language;
 use crate::view::{Forecasts, POINT_MINUTES, View};
-
-/// One load.
-#[derive(Serialize)]
-struct Load<'a> {
-    number: usize,
-    name: &'a str,
-    label: &'a str,
-    tier: &'static str,
-    on: bool,
-    for_s: f64,
-    reason: &'static str,
-    figures: Vec<Value>,
-    sentence: String,
-    power_w: Option<f64>,
-    estimated_w: Option<[f64; 3]>,
-    nominal_w: f64,
-    switchable: bool,
-    confirmed: Option<bool>,
-    kept_on_for_s: Option<f64>,
-}
 
 /// All that is shown.
 pub(super) async fn view(State(room): State<Arc<Room>>) -> Response {
@@ -86,22 +65,14 @@ pub(super) fn document(view: &View, age: f64) -> Value {
         "uptime_s": image.now.0 as f64 / 1000.0,
         "unix_s": image.wall.map(|wall| wall.unix),
         "answer": { "tone": answer.tone.word(), "headline": answer.headline, "detail": answer.detail },
-        "battery": {
-            "charge_low": decision.charge.low.ratio(),
-            "charge_best": decision.charge.best.ratio(),
-            "charge_high": decision.charge.high.ratio(),
-            "voltage_v": fresh(image.battery.voltage),
-            "current_a": fresh(image.battery.current),
-            "power_w": words::battery_power(settings, image),
-            "temperature_c": fresh(image.battery.temperature),
-        },
+        "battery": decided::battery(settings, image, decision),
         "sun_w": fresh(image.sun),
         "load_w": fresh(image.load),
-        "basis": match decision.basis { Basis::Plan => "plan", Basis::ReserveRule => "reserve rule" },
+        "basis": decided::basis(decision),
         "background_work": decision.background_work,
         "alarm": night::alarm(view),
         "care": night::needs(view),
-        "loads": loads(view),
+        "loads": decided::loads(settings, image, decision, view.language),
         "forecast": view.forecasts.as_deref().map(forecast),
         "past_minutes": POINT_MINUTES,
         "past": *view.past,
@@ -110,35 +81,6 @@ pub(super) fn document(view: &View, age: f64) -> Value {
         "faults": *view.faults,
         "counts": view.counts,
     })
-}
-
-fn loads(view: &View) -> Vec<Load<'_>> {
-    let (settings, image) = (&view.settings, &view.image);
-    let loads = settings.loads.iter().zip(&view.decision.loads).enumerate();
-    loads
-        .map(|(number, (load, decision))| Load {
-            number,
-            name: &load.name,
-            label: &load.label,
-            tier: load.tier.word(),
-            on: decision.on,
-            for_s: image.now.since(decision.since).0,
-            reason: decision.because.word(),
-            figures: decision
-                .because
-                .figures()
-                .into_iter()
-                .map(|(name, value)| json!({ "name": name, "value": value }))
-                .collect(),
-            sentence: language::sentence(view.language, load, decision, words::clock(image)),
-            power_w: image.fresh(settings, image.loads.get(number).and_then(|load| load.power)),
-            estimated_w: decision.draws.map(|draws| [draws.low, draws.best, draws.high].map(|watts| watts.0)),
-            nominal_w: load.nominal.0,
-            switchable: load.switchable,
-            confirmed: decision.confirmed,
-            kept_on_for_s: decision.pinned_until.map(|until| until.since(image.now).0),
-        })
-        .collect()
 }
 
 fn forecast(forecasts: &Forecasts) -> Value {

@@ -11,6 +11,7 @@ use super::access::Access;
 use super::night::{self, Answer, Tone};
 use super::room::{OLD, Room};
 use super::{loads, words};
+use crate::decided;
 use crate::language::{Language, day, span};
 use crate::view::View;
 
@@ -150,7 +151,7 @@ fn alarms(view: &View) -> Markup {
 fn battery(view: &View) -> Markup {
     let (settings, image, charge) = (&view.settings, &view.image, view.decision.charge);
     let fresh = |reading| image.fresh(settings, reading);
-    let power = words::battery_power(settings, image);
+    let power = decided::battery_power(settings, image);
     let speaks = view.language;
     let watts = |watts| words::power(speaks, watts);
     let (used, about) = words::load_power(settings, image, &view.decision);

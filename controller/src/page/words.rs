@@ -35,12 +35,6 @@ pub(super) fn percent(ratio: f64) -> String {
     format!("{:.0} %", ratio * 100.0)
 }
 
-/// Power into the battery: read, or from voltage and current.
-pub(super) fn battery_power(settings: &Settings, image: &ProcessImage) -> Option<f64> {
-    let fresh = |reading| image.fresh(settings, reading);
-    fresh(image.battery.power).or_else(|| Some(fresh(image.battery.voltage)? * fresh(image.battery.current)?))
-}
-
 /// Power of all loads: read, or put together from each load's meter or rating. The second is `true` where
 /// it was put together.
 pub(super) fn load_power(settings: &Settings, image: &ProcessImage, decision: &Decision) -> (f64, bool) {

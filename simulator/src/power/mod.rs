@@ -306,7 +306,7 @@ impl Run {
 }
 
 /// The configuration that this home's hub would have on the wire.
-fn configuration(plant: &RecordedHome) -> Result<Home, PowerError> {
+pub fn configuration(plant: &RecordedHome) -> Result<Home, PowerError> {
     Ok(Home::parse(plant.name(), &on_paper(&Plant::Recorded(Box::new(plant.clone())))?)?)
 }
 

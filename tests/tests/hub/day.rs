@@ -40,11 +40,27 @@ async fn replay(house: &House) -> (Option<i32>, String) {
 }
 
 /// What `sunkeep explain` says of a moment.
-async fn explain(house: &House, at: &str) -> (Option<i32>, String) {
+async fn explain(house: &House, at: &str, more: &[&str]) -> (Option<i32>, String) {
     let journal = house.journal();
     let arguments = ["explain", "--at", at, "--journal"].map(OsStr::new);
-    let output = command(HUB, &[&arguments[..], &[journal.as_os_str()]].concat()).await;
+    let more: Vec<_> = more.iter().map(OsStr::new).collect();
+    let output = command(HUB, &[&arguments[..], &[journal.as_os_str()], &more[..]].concat()).await;
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A moment for programs holds what it says in words.
+fn says_the_same(moment: &Value, words: &str) {
+    for load in moment["loads"].as_array().unwrap() {
+        assert!(words.contains(load["sentence"].as_str().unwrap()), "{load}\n{words}");
+    }
+    let charge = moment["battery"]["charge_best"].as_f64().unwrap();
+    assert!(words.contains(&format!("battery  {:.0} %", charge * 100.0)), "{charge}\n{words}");
+    assert_eq!(moment["basis"] == "plan", words.contains("A plan of "), "{moment}\n{words}");
+    assert_eq!(moment["plan"].is_null(), words.contains("No plan held"), "{moment}\n{words}");
+    let costs = moment["plan"]["expected_cost_kwh_by_tiers_served"].as_array();
+    for cost in costs.into_iter().flatten() {
+        assert!(words.contains(&format!("{:8.3}", cost.as_f64().unwrap())), "{cost}\n{words}");
+    }
 }
 
 /// What `sunkeep plan` says of the coming days.
@@ -95,15 +111,18 @@ async fn the_same_seed_gives_the_same_day_and_its_journal_the_same_decisions() {
     assert!(said.contains(&format!(" {} cycles decided again", SCHEDULE.ticks)), "{said}");
     assert!(said.contains("0 mismatches, 0 blocks that cannot be read"), "{said}");
 
-    let (code, said) = explain(&house, "1970-01-01").await;
+    let (code, said) = explain(&house, "1970-01-01", &[]).await;
     assert_eq!(code, Some(1), "{said}");
     let (_, newest) = said.split_once(" to ").unwrap();
-    let (code, said) = explain(&house, &newest[..16]).await;
+    let (code, said) = explain(&house, &newest[..16], &[]).await;
     println!("{said}");
     assert_eq!(code, Some(0), "{said}");
     for part in ["battery  ", "sun  ", "shed below ", "Television o"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    let (code, as_json) = explain(&house, &newest[..16], &["--json"]).await;
+    assert_eq!(code, Some(0), "{as_json}");
+    says_the_same(&serde_json::from_str(&as_json).unwrap(), &said);
 
     let before = std::fs::read(house.journal()).unwrap();
     let (code, said) = plan(&house, &["--json"]).await;

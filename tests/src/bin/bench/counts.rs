@@ -17,6 +17,9 @@ const FEW: u64 = 300;
 /// Cycles of the longer run; no slot begins in it but the first.
 const MANY: u64 = 900;
 
+/// Plans of the shorter run, and of the longer one.
+const PLANS: (u16, u16) = (2, 18);
+
 /// A tool of valgrind, and how it tells what it counted.
 struct Tool {
     arguments: [&'static str; 3],
@@ -49,7 +52,28 @@ pub(crate) async fn measure(program: &Path) -> anyhow::Result<Figures> {
     let heap = a_cycle(program, &DHAT).await?;
     figures.add("heap_blocks", "heap allocations of a cycle, all threads: mean", heap[0], "");
     figures.add("heap_bytes", "  bytes", heap[1], "");
+    let instructions = a_plan(&CACHEGRIND).await?;
+    figures.add("plan_instructions", "instructions of a plan, without forecasts: mean", instructions[0], "");
+    let heap = a_plan(&DHAT).await?;
+    figures.add("plan_heap_blocks", "  heap allocations", heap[0], "");
+    figures.add("plan_heap_bytes", "  bytes, of which the most are given back at once", heap[1], "");
     Ok(figures)
+}
+
+/// What a tool counts in a plan: this program makes them, and nothing else.
+async fn a_plan(tool: &Tool) -> anyhow::Result<Vec<f64>> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let run = async |plans: u16| -> anyhow::Result<Vec<f64>> {
+        // Arguments that the command line wants, and no plan needs.
+        let plans = ["--sunkeep", "", "--python", "", "--plans", &plans.to_string()].map(str::to_owned);
+        let output = Command::new("valgrind").args(tool.arguments).arg(&program).args(plans).output().await?;
+        let log = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "no plans were made: {log}");
+        (tool.read)(&log).with_context(|| format!("valgrind's figures, in:\n{log}"))
+    };
+    let (few, many) = (run(PLANS.0).await?, run(PLANS.1).await?);
+    let plans = f64::from(PLANS.1 - PLANS.0);
+    Ok(many.iter().zip(&few).map(|(many, few)| (many - few) / plans).collect())
 }
 
 /// What a tool counts in a cycle.

@@ -12,6 +12,7 @@ mod figures;
 mod home;
 mod live;
 mod memory;
+mod plans;
 mod process;
 mod runtimes;
 mod years;
@@ -44,6 +45,9 @@ struct Arguments {
     /// Only these stages.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Stage>,
+    /// Make so many plans, and nothing else: what the counts stage runs under valgrind.
+    #[arg(long, value_name = "N", hide = true)]
+    plans: Option<u16>,
 }
 
 /// What is measured together.
@@ -65,6 +69,10 @@ enum Stage {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(many) = arguments.plans {
+        plans::make(many)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::begin();
     for stage in Stage::value_variants() {

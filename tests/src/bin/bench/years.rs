@@ -23,7 +23,7 @@ const SEED: u64 = 4;
 
 /// Plays a year without the planner, and a part of it with.
 pub(crate) fn measure() -> anyhow::Result<Figures> {
-    let series = series()?;
+    let series = series(DAYS)?;
     let mut figures = Figures::default();
     let (rate, score) = played(&series, Planner::None, DAYS)?;
     let what = "decision core without planner, a cycle a minute: simulated years a second";
@@ -45,8 +45,8 @@ fn played(series: &Series, planner: Planner, days: u32) -> anyhow::Result<(f64, 
     Ok((score.days / YEAR / (on_processor() - began), score))
 }
 
-/// A year of sun and demand of a simulated home that has less sun than it wants.
-fn series() -> anyhow::Result<Series> {
+/// So many days of sun and demand of a simulated home that has less sun than it wants.
+pub(crate) fn series(days: u32) -> anyhow::Result<Series> {
     let mut spec = HomeSpec::from_seed(SEED, MIDNIGHT);
     // Battery and panels to spare, so that demand is what people wanted; the plant that is played has less.
     let battery_wh = spec.battery.capacity * f64::from(spec.battery.cells) * 3.2;
@@ -58,7 +58,7 @@ fn series() -> anyhow::Result<Series> {
     let (start_unix, share) = (spec.start_unix, rated / spec.array.rated);
     let mut home = SolarHome::new(spec)?.with_grain(Duration::from_mins(1));
     let hours = ROW.as_secs_f64() / 3600.0;
-    let rows = (0..u64::from(DAYS) * 86_400 / ROW.as_secs()).map(|_| {
+    let rows = (0..u64::from(days) * 86_400 / ROW.as_secs()).map(|_| {
         let before = home.ledger().clone();
         home.advance(ROW);
         let now = home.ledger();
