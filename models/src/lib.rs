@@ -26,3 +26,5 @@ mod sample;
 pub mod sun;
 pub mod tally;
 pub mod time;
+#[cfg(feature = "wire")]
+pub mod wire;
