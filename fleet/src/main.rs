@@ -14,7 +14,9 @@ use sunkeep_ota::time::Utc;
 
 const DAY: i64 = 86_400;
 
-/// For operators of a fleet of hubs: keys, and the root that hubs trust.
+mod lake_commands;
+
+/// For operators of a fleet of hubs: keys, the root that hubs trust, and the lake of what hubs send.
 #[derive(Parser)]
 #[command(name = "sunkeep-fleet", version, max_term_width = 100)]
 struct Arguments {
@@ -31,6 +33,10 @@ enum Command {
     },
     /// Sign the first root of a fleet, which hubs are given when they are set up.
     Root(RootArguments),
+    /// Take what hubs publish from the broker into the lake, until SIGTERM or SIGINT.
+    Ingest(lake_commands::IngestArguments),
+    /// Put the files of each hour of a lake together, without repeats.
+    Compact(lake_commands::CompactArguments),
 }
 
 #[derive(clap::Args)]
@@ -79,6 +85,12 @@ fn run(command: &Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Root(arguments) => sign_root(arguments),
+        Command::Ingest(arguments) => Ok(arguments.run()?),
+        Command::Compact(arguments) => {
+            let left = arguments.run()?;
+            ensure!(left == 0, "{left} folders were left as they are (see above)");
+            Ok(())
+        }
     }
 }
 
