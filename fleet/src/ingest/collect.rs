@@ -74,7 +74,9 @@ pub(super) fn run(limits: &Limits, arrivals: &Arrivals, hand_over: &SyncSender<H
             return;
         }
     }
-    collecting.hand_over(hand_over, true);
+    if collecting.held.since.is_some() {
+        collecting.hand_over(hand_over, true);
+    }
 }
 
 #[derive(Default)]
