@@ -10,6 +10,7 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
@@ -24,10 +25,14 @@ use super::broker::{Broker, BrokerError};
 use super::collect::Arrived;
 use super::counts::{Count, Counts};
 use super::held::Delivery;
-use crate::clock::{now_ms, pause};
+use crate::clock::{now_ms, pause, steady};
 
 /// Waits between attempts to connect: from, and at most; half of it is chance.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// A connection that was lost before this has not held: the next wait is longer.
+const HELD: Duration = Duration::from_secs(10);
+/// So many of these in a row, while the broker answers, and it may be that another process has the same name.
+const SUSPECT: u32 = 3;
 /// How long the last acknowledgements and the farewell may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -83,6 +88,10 @@ struct State {
     /// Acknowledgements that the client has and has not yet written.
     unwritten: usize,
     wait: Duration,
+    /// Since when there is a connection.
+    since: Option<Instant>,
+    /// Connections in a row that were made and have not held.
+    short: u32,
 }
 
 enum Next {
@@ -111,6 +120,8 @@ impl Link<'_> {
             arriving: Some(arriving),
             unwritten: 0,
             wait: RETRY.0,
+            since: None,
+            short: 0,
         };
         let mut signals = Signals::new()?;
         let mut result = Ok(());
@@ -204,7 +215,7 @@ impl Link<'_> {
         match event {
             Event::Incoming(Packet::ConnAck(acknowledged)) => {
                 state.connection += 1;
-                (state.connected, state.wait) = (true, RETRY.0);
+                (state.connected, state.since) = (true, Some(steady()));
                 self.counts.add(Count::Connections, 1);
                 let kept = acknowledged.session_present;
                 tracing::info!(broker = self.broker.url, session_kept = kept, "connected");
@@ -264,6 +275,11 @@ impl Link<'_> {
     fn lost(&self, state: &mut State, events: &mut EventLoop, error: &ConnectionError) -> Option<BrokerError> {
         forget(events);
         let never = state.connection == 0;
+        match state.since.take().map(|since| since.elapsed() < HELD) {
+            Some(false) => (state.wait, state.short) = (RETRY.0, 0),
+            Some(true) => state.short += 1,
+            None => {}
+        }
         (state.connected, state.unwritten) = (false, 0);
         let broker = self.broker.url.clone();
         if let ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) = error
@@ -280,6 +296,10 @@ impl Link<'_> {
         // One that was welcome before is so again: certificates and lists of users are renewed.
         if let Some(reason) = refused.filter(|_| never) {
             return Some(BrokerError::Refused { broker, reason });
+        }
+        if state.short >= SUSPECT {
+            let name = &self.broker.name;
+            tracing::warn!(broker, name, "closes each connection soon: every process needs a --name of its own");
         }
         if state.arriving.is_some() {
             tracing::warn!(broker, "no connection: {error}; next try in {} ms or less", state.wait.as_millis());

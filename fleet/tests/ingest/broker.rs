@@ -1,17 +1,22 @@
 //! A Mosquitto of a test's own, on a port that is free, and hubs that publish to it.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tempfile::TempDir;
 
 use crate::wait_until;
+
+/// Publishes that a hub has under way.
+const WINDOW: usize = 10;
 
 pub struct Mosquitto {
     pub port: u16,
@@ -60,22 +65,35 @@ impl Mosquitto {
         process.wait().unwrap();
     }
 
-    /// Publishes all as one client; comes back when the broker has acknowledged all.
+    /// Publishes all as one client, as a hub does: comes back when the broker has acknowledged all, and takes no
+    /// acknowledgement for one that says that nobody is subscribed.
     pub fn publish(&self, name: &str, messages: &[(String, Vec<u8>)]) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut options = MqttOptions::new(name, "127.0.0.1", self.port);
             options.set_max_packet_size(Some(1 << 28)).set_keep_alive(Duration::from_secs(20));
-            let (client, mut events) = AsyncClient::new(options, 10);
-            let (mut sent, mut acknowledged) = (0, 0);
-            while acknowledged < messages.len() {
-                while sent < messages.len() && sent < acknowledged + 10 {
-                    let (topic, payload) = &messages[sent];
+            let (client, mut events) = AsyncClient::new(options, WINDOW);
+            let mut waiting: VecDeque<usize> = (0..messages.len()).collect();
+            let (mut queued, mut sent) = (VecDeque::new(), BTreeMap::new());
+            while !(waiting.is_empty() && queued.is_empty() && sent.is_empty()) {
+                while queued.len() + sent.len() < WINDOW {
+                    let Some(next) = waiting.pop_front() else { break };
+                    let (topic, payload) = &messages[next];
                     client.publish(topic, QoS::AtLeastOnce, false, payload.clone()).await.unwrap();
-                    sent += 1;
+                    queued.push_back(next);
                 }
-                if let Event::Incoming(Packet::PubAck(_)) = events.poll().await.unwrap() {
-                    acknowledged += 1;
+                match events.poll().await.unwrap() {
+                    Event::Outgoing(Outgoing::Publish(packet)) => {
+                        sent.insert(packet, queued.pop_front().unwrap());
+                    }
+                    Event::Incoming(Packet::PubAck(answer)) => {
+                        let message = sent.remove(&answer.pkid).unwrap();
+                        if answer.reason == PubAckReason::NoMatchingSubscribers {
+                            crate::rest(Duration::from_millis(50));
+                            waiting.push_front(message);
+                        }
+                    }
+                    _ => {}
                 }
             }
             client.disconnect().await.unwrap();

@@ -2,6 +2,8 @@
 //! record once.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -147,15 +149,32 @@ fn what_cannot_be_written_is_not_acknowledged() {
     assert!(files(&lake, TELEMETRY).len() >= 2);
 }
 
+/// Mosquitto 2.0 closes the older connection without a word.
 #[test]
-fn two_of_one_name_do_not_fight() {
+fn two_of_one_name_are_told_so() {
     let Some(broker) = Mosquitto::start("") else { return };
     let folder = TempDir::new().unwrap();
     let other = TempDir::new().unwrap();
-    let mut one = Ingest::subscribed(folder.path(), "same", &broker.url(), &QUICK);
-    let mut two = Ingest::subscribed(other.path(), "same", &broker.url(), &QUICK);
-    wait_until("the first has ended", || one.process.try_wait().unwrap().is_some());
-    assert_eq!(one.process.wait().unwrap().code(), Some(1));
-    assert!(one.log().contains("--name of its own"), "{}", one.log());
-    assert!(two.stop().success(), "{}", two.log());
+    let one = Ingest::subscribed(folder.path(), "same", &broker.url(), &QUICK);
+    let two = Ingest::start(other.path(), "same", &broker.url(), &QUICK);
+    wait_until("one of them says so", || [&one, &two].iter().any(|one| one.log().contains("--name of its own")));
+    let lost = || one.log().matches("no connection").count() + two.log().matches("no connection").count();
+    let before = lost();
+    rest(Duration::from_secs(3));
+    assert!(lost() - before <= 3, "they give way for longer and longer: {}", one.log());
+}
+
+/// A broker that says so as MQTT 5 has it.
+#[test]
+fn a_name_that_is_taken_over_is_given_up() {
+    let folder = TempDir::new().unwrap();
+    let broker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", broker.local_addr().unwrap());
+    let mut ingest = Ingest::start(folder.path(), "same", &url, &QUICK);
+    let (mut connection, _) = broker.accept().unwrap();
+    connection.read_exact(&mut [0; 2]).unwrap();
+    // Welcome, and good-bye: session taken over.
+    connection.write_all(&[0x20, 3, 0, 0, 0, 0xE0, 2, 0x8E, 0]).unwrap();
+    assert_eq!(ingest.process.wait().unwrap().code(), Some(1));
+    assert!(ingest.log().contains("--name of its own") && !ingest.log().contains("next try"), "{}", ingest.log());
 }
