@@ -264,16 +264,27 @@ impl Link<'_> {
             Err(TrySendError::Full(_)) => {
                 // Connections were lost faster than their messages were filed. The next one begins anew.
                 tracing::warn!("what came by earlier connections is not yet filed; connects again later");
-                forget(events);
+                events.clean();
+                events.state.events.clear();
                 (state.connected, state.unwritten) = (false, 0);
             }
             Err(TrySendError::Disconnected(_)) => self.stop(state),
         }
     }
 
+    /// Takes what came by a connection before it was lost and was not yet looked at. It must not pass for something
+    /// of the next connection; and a broker that has lost its memory does not send it again.
+    fn take_last(&self, state: &mut State, events: &mut EventLoop) {
+        for event in core::mem::take(&mut events.state.events) {
+            if let Event::Incoming(Packet::Publish(publish)) = event {
+                self.arrived(state, events, publish);
+            }
+        }
+    }
+
     /// Notes a lost connection; an error where waiting does not better it.
     fn lost(&self, state: &mut State, events: &mut EventLoop, error: &ConnectionError) -> Option<BrokerError> {
-        forget(events);
+        self.take_last(state, events);
         let never = state.connection == 0;
         match state.since.take().map(|since| since.elapsed() < HELD) {
             Some(false) => (state.wait, state.short) = (RETRY.0, 0),
@@ -320,12 +331,6 @@ impl Link<'_> {
             }
         }
     }
-}
-
-/// Lets a connection go, with what came by it and was not yet looked at: the broker sends that again.
-fn forget(events: &mut EventLoop) {
-    events.clean();
-    events.state.events.clear();
 }
 
 /// Writes the last acknowledgements and says good-bye. The broker keeps the session for the next start.

@@ -2,8 +2,6 @@
 //! record once.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -17,10 +15,10 @@ use crate::process::Ingest;
 use crate::rows::{Identity, files, identities, identity, rows};
 use crate::{now_ms, rest, wait_until};
 
-const QUICK: [&str; 6] = ["--flush-seconds", "1", "--flush-rows", "600", "--in-flight", "40"];
+pub const QUICK: [&str; 6] = ["--flush-seconds", "1", "--flush-rows", "600", "--in-flight", "40"];
 
 /// Messages of some hubs, so many minutes each, and whom they are of.
-fn messages(hubs: core::ops::Range<u32>, each: i64) -> (Vec<(String, Vec<u8>)>, BTreeSet<Identity>) {
+pub fn messages(hubs: core::ops::Range<u32>, each: i64) -> (Vec<(String, Vec<u8>)>, BTreeSet<Identity>) {
     let (mut sent, mut records) = (Vec::new(), BTreeSet::new());
     let end = now_ms();
     for part in 0..each {
@@ -35,7 +33,7 @@ fn messages(hubs: core::ops::Range<u32>, each: i64) -> (Vec<(String, Vec<u8>)>, 
     (sent, records)
 }
 
-fn is_there(lake: &std::path::Path, records: &BTreeSet<Identity>) -> bool {
+pub fn is_there(lake: &std::path::Path, records: &BTreeSet<Identity>) -> bool {
     identities(lake, TELEMETRY).len() >= records.len()
 }
 
@@ -163,19 +161,4 @@ fn two_of_one_name_are_told_so() {
     let before = lost();
     rest(Duration::from_secs(3));
     assert!(lost() - before <= 3, "they give way for longer and longer: {}", one.log());
-}
-
-/// A broker that says so as MQTT 5 has it.
-#[test]
-fn a_name_that_is_taken_over_is_given_up() {
-    let folder = TempDir::new().unwrap();
-    let broker = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("mqtt://{}", broker.local_addr().unwrap());
-    let mut ingest = Ingest::start(folder.path(), "same", &url, &QUICK);
-    let (mut connection, _) = broker.accept().unwrap();
-    connection.read_exact(&mut [0; 2]).unwrap();
-    // Welcome, and good-bye: session taken over.
-    connection.write_all(&[0x20, 3, 0, 0, 0, 0xE0, 2, 0x8E, 0]).unwrap();
-    assert_eq!(ingest.process.wait().unwrap().code(), Some(1));
-    assert!(ingest.log().contains("--name of its own") && !ingest.log().contains("next try"), "{}", ingest.log());
 }

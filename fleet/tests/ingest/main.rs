@@ -1,7 +1,7 @@
 //! From a real broker into a lake of files: what hubs send comes out as rows, once, whoever is killed between.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
-#![allow(unreachable_pub, reason = "the modules of one test")]
+#![allow(unreachable_pub, missing_docs, reason = "the modules of one test")]
 
 mod broker;
 mod faults;
@@ -9,6 +9,7 @@ mod forms;
 mod hubs;
 mod process;
 mod rows;
+mod scripted;
 
 use std::process::Child;
 use std::time::{Duration, Instant};

@@ -47,6 +47,16 @@ impl Ingest {
         number.0.parse().unwrap()
     }
 
+    /// Waits until it has ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("it ends", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -55,7 +65,7 @@ impl Ingest {
     /// Tells it to stop, and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         signal(&self.process, Signal::TERM);
-        self.process.wait().unwrap()
+        self.ended()
     }
 }
 
