@@ -66,8 +66,7 @@ pub(crate) struct CompactArguments {
 impl IngestArguments {
     pub(crate) fn run(&self) -> Result<(), CommandError> {
         log_to_stderr();
-        let tls =
-            Tls { ca: self.ca.clone(), certificate: self.certificate.clone(), key: self.key.clone() };
+        let tls = Tls { ca: self.ca.clone(), certificate: self.certificate.clone(), key: self.key.clone() };
         let broker = Broker::new(&self.broker, &self.name, &self.group, self.in_flight, &tls);
         let settings = Settings {
             broker: broker.map_err(IngestError::Broker)?,

@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::Int64Type;
-use arrow_array::{
-    ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
-};
+use arrow_array::{ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use object_store::memory::InMemory;
 use parquet::arrow::ArrowWriter;
@@ -32,7 +30,9 @@ fn write(lake: &Lake, name: &str, version: u8, records: &[Record]) {
     let text = |prefix: &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(records.iter().map(|record| format!("{prefix}{}", record.0))))
     };
-    let number = |of: fn(&Record) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(records.iter().map(of))) };
+    let number = |of: fn(&Record) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(records.iter().map(of)))
+    };
     let stamp = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     let walls = records.iter().map(|record| (record.1 % 7 > 0).then_some(record.1 * 60_000));
     let mut columns: Vec<(Field, ArrayRef)> = vec![
@@ -41,7 +41,10 @@ fn write(lake: &Lake, name: &str, version: u8, records: &[Record]) {
         (Field::new("store", DataType::Utf8, false), text("store-")),
         (Field::new("boot", DataType::Int64, false), number(|_| 1)),
         (Field::new("sequence", DataType::Int64, false), number(|record| record.1)),
-        (Field::new("wall", stamp, true), Arc::new(walls.collect::<TimestampMillisecondArray>().with_timezone("UTC"))),
+        (
+            Field::new("wall", stamp, true),
+            Arc::new(walls.collect::<TimestampMillisecondArray>().with_timezone("UTC")),
+        ),
     ];
     if version > 0 {
         let loads = Float32Array::from_iter_values(records.iter().map(|record| record.2 as f32));
@@ -96,7 +99,8 @@ fn filled(lake: &Lake, seed: u64, hours: i64, files: i64, rows: i64) -> BTreeSet
         for file in 0..files {
             let some: Vec<Record> = (0..rows)
                 .map(|_| {
-                    let (site, sequence) = (chance.random_range(0..5), chance.random_range(0..files * rows / 10));
+                    let (site, sequence) =
+                        (chance.random_range(0..5), chance.random_range(0..files * rows / 10));
                     (site, sequence, site * 1000 + sequence % 1000)
                 })
                 .collect();
@@ -148,8 +152,10 @@ fn compaction_that_is_killed_loses_nothing() {
         assert!(seen.keys().eq(records.iter()), "after {kills} kills");
         // Old and new side by side: killed between.
         halves += u64::from((0..12).any(|number| {
-            let names: Vec<String> = lake.list(&hour(number)).unwrap().into_iter().map(|file| file.name).collect();
-            names.iter().any(|name| name.contains("compact")) && names.iter().any(|name| name.contains("part"))
+            let names: Vec<String> =
+                lake.list(&hour(number)).unwrap().into_iter().map(|file| file.name).collect();
+            names.iter().any(|name| name.contains("compact"))
+                && names.iter().any(|name| name.contains("part"))
         }));
         if finished {
             break;
@@ -172,7 +178,8 @@ fn compaction_that_is_killed_loses_nothing() {
 fn whatever_a_kill_leaves_is_put_right() {
     let folder = TempDir::new().unwrap();
     let lake = Lake::open(folder.path().to_str().unwrap()).unwrap();
-    let some = |range: std::ops::Range<i64>| range.map(|sequence| (1, sequence, sequence)).collect::<Vec<Record>>();
+    let some =
+        |range: std::ops::Range<i64>| range.map(|sequence| (1, sequence, sequence)).collect::<Vec<Record>>();
     // The new file is there, and one of two old ones is gone.
     write(&lake, &format!("{}/compact-1-2-0.parquet", hour(0)), 1, &some(0..100));
     write(&lake, &format!("{}/part-7.parquet", hour(0)), 1, &some(50..100));
@@ -190,7 +197,12 @@ fn versions_go_together_and_contents_do_not() {
     let folder = TempDir::new().unwrap();
     let lake = Lake::open(folder.path().to_str().unwrap()).unwrap();
     for (version, sequence) in [(0, 0), (1, 10), (2, 20)] {
-        write(&lake, &format!("{}/part-{version}.parquet", hour(0)), version, &[(1, sequence, 5), (2, sequence, 6)]);
+        write(
+            &lake,
+            &format!("{}/part-{version}.parquet", hour(0)),
+            version,
+            &[(1, sequence, 5), (2, sequence, 6)],
+        );
     }
     // The same record with another load: nobody knows which is true, so both stay.
     write(&lake, &format!("{}/part-3.parquet", hour(0)), 2, &[(1, 20, 7), (1, 20, 5)]);
@@ -218,7 +230,8 @@ fn a_file_that_cannot_be_read_stays_and_is_named() {
     assert_eq!(lake.list(&hour(0)).unwrap().len(), 3);
     fs::remove_file(&spoiled).unwrap();
     assert_eq!(lake.list(&hour(1)).unwrap().len(), 1);
-    let of_hour_1 = |seen: &BTreeSet<(String, Record)>| seen.iter().filter(|(name, _)| *name == hour(1)).count();
+    let of_hour_1 =
+        |seen: &BTreeSet<(String, Record)>| seen.iter().filter(|(name, _)| *name == hour(1)).count();
     assert_eq!(of_hour_1(&read(&lake, "telemetry").into_keys().collect()), of_hour_1(&records));
 }
 

@@ -111,7 +111,9 @@ impl Broker {
             _ => return Err(refused("not a scheme that is known")),
         };
         if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(refused("a password here could be read by everybody on this machine; use certificates"));
+            return Err(refused(
+                "a password here could be read by everybody on this machine; use certificates",
+            ));
         }
         let host = parsed.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refused("no host"))?;
         if !matches!(parsed.path(), "" | "/") || parsed.query().is_some() {
@@ -162,7 +164,9 @@ impl Tls {
             (false, ..) => wrong("--ca, --certificate and --key are for mqtts://, and --broker is mqtt://"),
             (true, None, ..) => wrong("mqtts:// needs --ca FILE: who vouches for the broker"),
             (true, Some(ca), None, None) => secured(ca, None).map(Some),
-            (true, Some(ca), Some(certificate), Some(key)) => secured(ca, Some((certificate.as_path(), key.as_path()))).map(Some),
+            (true, Some(ca), Some(certificate), Some(key)) => {
+                secured(ca, Some((certificate.as_path(), key.as_path()))).map(Some)
+            }
             (true, ..) => wrong("--certificate and --key go together; one of them is missing"),
         }
     }

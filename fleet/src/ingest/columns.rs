@@ -14,8 +14,8 @@ use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
 use sunkeep_models::lake;
 use sunkeep_models::wire::Telemetry;
 
-use super::held::{REFUSED_WALL, Row};
 use super::happened::digits;
+use super::held::{REFUSED_WALL, Row};
 
 /// What no channel may fill: a record's identity and stamp.
 const OWN: [&str; 8] = ["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms", "wall"];
@@ -94,9 +94,7 @@ fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> Result<ArrayRef, Arr
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|(layout, row)| of(layout.from, *row))))
     };
     let name = field.name().as_str();
-    let values = || {
-        rows.iter().map(|(layout, row)| layout.value(layout.columns.get(name).copied(), *row))
-    };
+    let values = || rows.iter().map(|(layout, row)| layout.value(layout.columns.get(name).copied(), *row));
     Ok(match name {
         "site" => text(&|layout| layout.from.from.site.clone()),
         "hub" => text(&|layout| layout.from.from.hub.clone()),
@@ -112,15 +110,15 @@ fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> Result<ArrayRef, Arr
         "loads" => loads(field, rows),
         "more" => more(field, rows),
         _ => match field.data_type() {
-            DataType::Float32 => Arc::new(Float32Array::from_iter(
-                values().map(|value| value.map(|value| value as f32)),
-            )),
+            DataType::Float32 => {
+                Arc::new(Float32Array::from_iter(values().map(|value| value.map(|value| value as f32))))
+            }
             DataType::Boolean => {
                 Arc::new(BooleanArray::from_iter(values().map(|value| value.map(|value| value != 0.0))))
             }
-            DataType::Int64 => Arc::new(Int64Array::from_iter(
-                values().map(|value| value.map(|value| value.round() as i64)),
-            )),
+            DataType::Int64 => {
+                Arc::new(Int64Array::from_iter(values().map(|value| value.map(|value| value.round() as i64))))
+            }
             // Nothing that travels fills it: who told the time is told by an event.
             other => arrow_array::new_null_array(other, rows.len()),
         },

@@ -106,7 +106,10 @@ impl Filing<'_> {
                     return Err(error);
                 }
                 Err(error) => {
-                    tracing::error!("{error}; nothing of it is acknowledged, next try in {} s", wait.as_secs());
+                    tracing::error!(
+                        "{error}; nothing of it is acknowledged, next try in {} s",
+                        wait.as_secs()
+                    );
                     rest(wait);
                     wait = (wait * 2).min(RETRY.1);
                 }
@@ -118,7 +121,8 @@ impl Filing<'_> {
     fn try_write(&self, name: &str, rows: &RecordBatch) -> Result<(), LakeError> {
         let mut draft = self.lake.draft(name)?;
         let refused = LakeError::table(name, "writing its rows");
-        let mut writer = ArrowWriter::try_new(draft.file(), rows.schema(), Some(properties())).map_err(&refused)?;
+        let mut writer =
+            ArrowWriter::try_new(draft.file(), rows.schema(), Some(properties())).map_err(&refused)?;
         let written = writer.write(rows).and_then(|()| writer.close().map(|_| ()));
         written.map_err(|error| full_disk(name, error))?;
         draft.publish()

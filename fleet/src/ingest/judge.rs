@@ -29,7 +29,10 @@ impl fmt::Display for Reason {
             Self::Topic => write!(formatter, "the topic is not sunkeep/v1/HUB/up/LANE"),
             Self::Lane(lane) => write!(formatter, "no lane is called {lane:?}; expected one of {LANES:?}"),
             Self::Foreign { topic, message } => {
-                write!(formatter, "publishes as another: the topic is of {topic:?}, the message of {message:?}")
+                write!(
+                    formatter,
+                    "publishes as another: the topic is of {topic:?}, the message of {message:?}"
+                )
             }
             Self::Message(refused) => write!(formatter, "{refused}"),
         }

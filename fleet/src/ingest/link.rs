@@ -111,7 +111,8 @@ impl Link<'_> {
         mut filed: UnboundedReceiver<Vec<Delivery>>,
     ) -> Result<(), BrokerError> {
         // A queue that takes all acknowledgements of a connection at once.
-        let (client, mut events) = AsyncClient::new(self.broker.options(), 2 * usize::from(self.broker.in_flight) + 16);
+        let (client, mut events) =
+            AsyncClient::new(self.broker.options(), 2 * usize::from(self.broker.in_flight) + 16);
         let mut state = State {
             client,
             connection: 0,
@@ -283,7 +284,12 @@ impl Link<'_> {
     }
 
     /// Notes a lost connection; an error where waiting does not better it.
-    fn lost(&self, state: &mut State, events: &mut EventLoop, error: &ConnectionError) -> Option<BrokerError> {
+    fn lost(
+        &self,
+        state: &mut State,
+        events: &mut EventLoop,
+        error: &ConnectionError,
+    ) -> Option<BrokerError> {
         self.take_last(state, events);
         let never = state.connection == 0;
         match state.since.take().map(|since| since.elapsed() < HELD) {
@@ -310,16 +316,29 @@ impl Link<'_> {
         }
         if state.short >= SUSPECT {
             let name = &self.broker.name;
-            tracing::warn!(broker, name, "closes each connection soon: every process needs a --name of its own");
+            tracing::warn!(
+                broker,
+                name,
+                "closes each connection soon: every process needs a --name of its own"
+            );
         }
         if state.arriving.is_some() {
-            tracing::warn!(broker, "no connection: {error}; next try in {} ms or less", state.wait.as_millis());
+            tracing::warn!(
+                broker,
+                "no connection: {error}; next try in {} ms or less",
+                state.wait.as_millis()
+            );
         }
         None
     }
 
     /// Waits before the next attempt, longer each time.
-    async fn rest(&self, state: &mut State, filed: &mut UnboundedReceiver<Vec<Delivery>>, signals: &mut Signals) {
+    async fn rest(
+        &self,
+        state: &mut State,
+        filed: &mut UnboundedReceiver<Vec<Delivery>>,
+        signals: &mut Signals,
+    ) {
         let mut resting = pin!(pause(state.wait.mul_f64(chance())));
         state.wait = (state.wait * 2).min(RETRY.1);
         while state.arriving.is_some() {

@@ -33,9 +33,13 @@ impl Mosquitto {
         }
         let folder = TempDir::new().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{more}\n");
+        let text =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{more}\n");
         // Started as root, it becomes another user, who writes its memory here.
-        let text = text.replace("PERSIST", &format!("persistence true\npersistence_location {}/", folder.path().display()));
+        let text = text.replace(
+            "PERSIST",
+            &format!("persistence true\npersistence_location {}/", folder.path().display()),
+        );
         fs::write(folder.path().join("conf"), format!("user root\n{text}")).unwrap();
         let mut broker = Self { port, folder, process: None };
         broker.run();

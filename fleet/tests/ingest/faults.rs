@@ -25,7 +25,10 @@ pub fn messages(hubs: core::ops::Range<u32>, each: i64) -> (Vec<(String, Vec<u8>
         for hub in hubs.clone() {
             let telemetry = minutes(hub, 1, part * 30..part * 30 + 30, Some(end - (each - part) * 1_800_000));
             let store = format!("{:032x}", u128::from_be_bytes(telemetry.from.store));
-            let known = telemetry.stamps.iter().map(|stamp| (telemetry.from.hub.clone(), store.clone(), 1, stamp.sequence));
+            let known = telemetry
+                .stamps
+                .iter()
+                .map(|stamp| (telemetry.from.hub.clone(), store.clone(), 1, stamp.sequence));
             records.extend(known);
             sent.push((topic(hub, "telemetry"), packed(telemetry)));
         }
@@ -156,7 +159,9 @@ fn two_of_one_name_are_told_so() {
     let other = TempDir::new().unwrap();
     let one = Ingest::subscribed(folder.path(), "same", &broker.url(), &QUICK);
     let two = Ingest::start(other.path(), "same", &broker.url(), &QUICK);
-    wait_until("one of them says so", || [&one, &two].iter().any(|one| one.log().contains("--name of its own")));
+    wait_until("one of them says so", || {
+        [&one, &two].iter().any(|one| one.log().contains("--name of its own"))
+    });
     let lost = || one.log().matches("no connection").count() + two.log().matches("no connection").count();
     let before = lost();
     rest(Duration::from_secs(3));

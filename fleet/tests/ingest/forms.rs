@@ -61,10 +61,19 @@ fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
     sent.push(telemetry(5, packed(minutes(5, 1, 0..1, Some(now + 48 * HOUR)))));
     sent.push(telemetry(5, packed(minutes(5, 1, 1..2, Some(3 * HOUR)))));
     sent.push(telemetry(5, packed(minutes(5, 1, 2..3, Some(now + 23 * HOUR)))));
-    let facts = [("load", Field::Text("the \"pump\"".into())), ("left", Field::Number(0.31)), ("on", Field::Flag(false))];
+    let facts = [
+        ("load", Field::Text("the \"pump\"".into())),
+        ("left", Field::Number(0.31)),
+        ("on", Field::Flag(false)),
+    ];
     let learnt = |boot, wall| {
         let source = ("source", Field::Text("ntp".into()));
-        [("boot", Field::Number(boot)), ("boot_wall_ms", Field::Number(wall)), ("uncertainty_ms", Field::Number(1500.0)), source]
+        [
+            ("boot", Field::Number(boot)),
+            ("boot_wall_ms", Field::Number(wall)),
+            ("uncertainty_ms", Field::Number(1500.0)),
+            source,
+        ]
     };
     let events = vec![
         event(1, 0, Some(end), "switched", &facts),

@@ -44,9 +44,7 @@ pub fn rows(lake: &Path, table: &str) -> Vec<(PathBuf, Row)> {
             for row in 0..batch.num_rows() {
                 let schema = batch.schema();
                 let columns = schema.fields().iter().zip(batch.columns());
-                let columns = columns.map(|(field, column)| {
-                    (field.name().clone(), arrow_text(column, row))
-                });
+                let columns = columns.map(|(field, column)| (field.name().clone(), arrow_text(column, row)));
                 rows.push((path.strip_prefix(lake).unwrap().to_owned(), columns.collect()));
             }
         }

@@ -107,7 +107,11 @@ fn a_name_that_is_taken_over_is_given_up() {
     // Good-bye: session taken over.
     connection.write_all(&[0xE0, 2, 0x8E, 0]).unwrap();
     assert_eq!(ingest.ended().code(), Some(1));
-    assert!(ingest.log().contains("--name of its own") && !ingest.log().contains("next try"), "{}", ingest.log());
+    assert!(
+        ingest.log().contains("--name of its own") && !ingest.log().contains("next try"),
+        "{}",
+        ingest.log()
+    );
 }
 
 #[test]
@@ -121,6 +125,10 @@ fn who_is_not_welcome_is_told_why() {
         assert_eq!(next(&mut connection).unwrap().0, CONNECT);
         connection.write_all(&[0x20, 3, 0, code, 0]).unwrap();
         assert_eq!(ingest.ended().code(), Some(1));
-        assert!(ingest.log().contains(&format!("{url}: it refuses this client: {reason}")), "{}", ingest.log());
+        assert!(
+            ingest.log().contains(&format!("{url}: it refuses this client: {reason}")),
+            "{}",
+            ingest.log()
+        );
     }
 }
