@@ -157,7 +157,7 @@ impl Link<'_> {
                     () = signals.next(), if state.arriving.is_some() => Next::Stop,
                 };
                 match next {
-                    Next::Filed(deliveries) => self.acknowledge(state, &deliveries),
+                    Next::Filed(deliveries) => Self::acknowledge(state, &deliveries),
                     Next::Stop => {
                         tracing::info!("stopping: files what is held");
                         self.stop(state);
@@ -198,7 +198,7 @@ impl Link<'_> {
         state.arriving = None;
     }
 
-    fn acknowledge(&self, state: &mut State, deliveries: &[Delivery]) {
+    fn acknowledge(state: &mut State, deliveries: &[Delivery]) {
         for (connection, packet) in deliveries {
             if *connection != state.connection || !state.connected {
                 continue;
