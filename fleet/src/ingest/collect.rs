@@ -3,14 +3,12 @@
 use core::time::Duration;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError};
 
-use bytes::Bytes;
-
 use super::Settings;
 use super::counts::{Count, Counts};
-use super::held::{Delivery, Held, Seen};
+use super::held::{Held, Seen};
 use super::judge::judge;
-use super::link::Arrivals;
 use super::quarantine::{Allowance, Quarantined};
+use super::queue::{Arrivals, Arrived};
 use crate::clock::steady;
 
 /// Bytes that are handed over as soon as they are held. Twice as many are held at most, and as many are with the
@@ -20,16 +18,6 @@ const MOST_HELD: usize = 128 << 20;
 const TICK: Duration = Duration::from_millis(200);
 /// Characters of a topic that are logged.
 const MOST_SHOWN: usize = 100;
-
-/// A message that has arrived.
-#[derive(Debug)]
-pub(super) struct Arrived {
-    /// What to acknowledge; `None` for one that wants no acknowledgement.
-    pub(super) delivery: Option<Delivery>,
-    pub(super) topic: Bytes,
-    pub(super) payload: Bytes,
-    pub(super) received_ms: i64,
-}
 
 /// When what is held is handed over.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! The connection to the broker: made again whenever it is lost, never blocked by what is behind it, and the only
-//! place where a message is acknowledged.
+//! The connection to the broker: made again whenever it is lost, and the only place where a message is acknowledged.
+//! Where what is behind it has no room, it reads nothing, and still hears what was filed.
 //!
 //! An acknowledgement names a packet of one connection. After a new one the broker sends again what it has not
 //! heard of, possibly under the numbers of other messages: so deliveries bear the number of their connection, and
@@ -8,9 +8,8 @@
 use core::pin::pin;
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::TrySendError;
 use std::time::Instant;
 
 use rumqttc::Outgoing;
@@ -19,13 +18,13 @@ use rumqttc::v5::mqttbytes::v5::{
     ConnectReturnCode, DisconnectReasonCode, Packet, Publish, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, StateError};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::broker::{Broker, BrokerError};
-use super::collect::Arrived;
 use super::counts::{Count, Counts};
 use super::held::Delivery;
+use super::queue::{Arrived, Arriving};
+use super::signals::Signals;
 use crate::clock::{now_ms, pause, steady};
 
 /// Waits between attempts to connect: from, and at most; half of it is chance.
@@ -34,58 +33,12 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 const HELD: Duration = Duration::from_secs(10);
 /// So many of these in a row, while the broker answers, and it may be that another process has the same name.
 const SUSPECT: u32 = 3;
-/// Bytes that wait for the thread that collects.
-const MOST_QUEUED: usize = 256 << 20;
 /// How long the link waits for room there before it looks again.
 const ROOM: Duration = Duration::from_millis(5);
 /// Requests to the client that it has not yet written: MQTT knows of 65,535 packets that are not acknowledged.
 const MOST_REQUESTS: usize = 65_535 + 64;
 /// How long the last acknowledgements and the farewell may take.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// The end of the queue that arrivals come out of.
-pub(super) struct Arrivals {
-    queue: Receiver<Arrived>,
-    bytes: Arc<AtomicUsize>,
-}
-
-/// The end that they go into. It takes what may be unacknowledged twice: once of an old connection, once of a new one.
-pub(super) struct Arriving {
-    queue: SyncSender<Arrived>,
-    bytes: Arc<AtomicUsize>,
-}
-
-/// Makes the queue between the link and the thread that collects.
-pub(super) fn queue(broker: &Broker) -> (Arriving, Arrivals) {
-    let (into, out) = sync_channel(2 * usize::from(broker.in_flight));
-    let bytes = Arc::new(AtomicUsize::new(0));
-    (Arriving { queue: into, bytes: bytes.clone() }, Arrivals { queue: out, bytes })
-}
-
-impl Arrivals {
-    /// The next one, if it comes in time.
-    pub(super) fn next(&self, wait: Duration) -> Result<Arrived, RecvTimeoutError> {
-        let arrived = self.queue.recv_timeout(wait)?;
-        self.bytes.fetch_sub(arrived.payload.len(), Ordering::Relaxed);
-        Ok(arrived)
-    }
-}
-
-impl Arriving {
-    fn offer(&self, arrived: Arrived) -> Result<(), TrySendError<Arrived>> {
-        let bytes = arrived.payload.len();
-        if self.bytes.load(Ordering::Relaxed) + bytes > MOST_QUEUED {
-            return Err(TrySendError::Full(arrived));
-        }
-        // First, for the other end subtracts it as soon as it has it.
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let offered = self.queue.try_send(arrived);
-        if offered.is_err() {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        offered
-    }
-}
 
 /// A connection that is kept up.
 pub(super) struct Link<'a> {
@@ -339,8 +292,11 @@ impl Link<'_> {
         }
         let refused = match error {
             ConnectionError::ConnectionRefused(code) => is_final(*code).then(|| format!("{code:?}")),
-            ConnectionError::Tls(rumqttc::TlsError::TLS(error)) => Some(error.to_string()),
-            ConnectionError::Tls(error @ rumqttc::TlsError::DNSName(_)) => Some(error.to_string()),
+            ConnectionError::Tls(rumqttc::TlsError::Io(error)) => {
+                let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+                refused.map(ToString::to_string)
+            }
+            ConnectionError::Tls(error) => Some(error.to_string()),
             _ => None,
         };
         // One that was welcome before is so again: certificates and lists of users are renewed.
@@ -431,24 +387,4 @@ fn chance() -> f64 {
     // Without randomness all wait the full time.
     let drawn = getrandom::fill(&mut bits).map_or(u32::MAX, |()| u32::from_ne_bytes(bits));
     0.5 + 0.5 * f64::from(drawn) / f64::from(u32::MAX)
-}
-
-/// The signals that end the process.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, BrokerError> {
-        let listen = |kind| signal(kind).map_err(|error| BrokerError::Tls(format!("no signals: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {},
-            _ = self.interrupt.recv() => {},
-        }
-    }
 }

@@ -22,6 +22,8 @@ mod held;
 mod judge;
 mod link;
 mod quarantine;
+mod queue;
+mod signals;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -74,7 +76,7 @@ pub fn run(settings: Settings, counts: &Arc<Counts>) -> Result<(), IngestError> 
     let stopping = Arc::new(AtomicBool::new(false));
     let (durable, acknowledged) = unbounded_channel();
     let (hand_over, batches) = std::sync::mpsc::sync_channel(0);
-    let (arrived, arrivals) = link::queue(&settings.broker);
+    let (arrived, arrivals) = queue::queue(&settings.broker);
     let limits = collect::Limits::new(&settings);
     let filing = {
         let (counts, stopping, lake) = (counts.clone(), stopping.clone(), settings.lake);

@@ -10,6 +10,7 @@ mod hubs;
 mod process;
 mod rows;
 mod scripted;
+mod secured;
 
 use std::process::Child;
 use std::time::{Duration, Instant};
