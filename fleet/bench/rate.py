@@ -60,7 +60,6 @@ def fill(port, rows, form):
         subscriber.on_subscribe = lambda c, *_: c.disconnect()
         subscriber.loop_forever()
     publisher = client("hubs", port, False)
-    publisher.max_inflight_messages_set(20)
     publisher.loop_start()
     last = None
     for number in range(rows // RECORDS):
@@ -159,7 +158,7 @@ def main():
             time.sleep(0.5)
             fill(port, rows, asked.form)
             own = [asked.binary, "ingest", "--broker", f"mqtt://127.0.0.1:{port}", "--name", "sunkeep", "--group", "sunkeep",
-                   "--in-flight", "20000", "--flush-seconds", "5", "--lake", f"{folder}/own"]
+                   "--in-flight", "20000", "--flush-seconds", "1", "--lake", f"{folder}/own"]
             other = [sys.executable, __file__, asked.binary, "--rows", str(asked.rows), "--paho", str(port), f"{folder}/other"]
             for name, command in [("paho and pyarrow", other), ("sunkeep-fleet", own)]:
                 before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()

@@ -7,7 +7,7 @@ use std::hash::RandomState;
 use std::time::Instant;
 
 use sunkeep_models::lake::PLAUSIBLE_WALL_MS;
-use sunkeep_models::wire::{Event, Message, Sender, Stamp, Telemetry};
+use sunkeep_models::wire::{Channel, Event, Message, Sender, Stamp, Telemetry};
 
 use super::counts::{Count, Counts};
 use super::happened::{Correction, Happened};
@@ -109,7 +109,7 @@ impl Held {
         }
         if taken > 0 {
             self.records += taken;
-            self.bytes += telemetry.stamps.len() * (64 + 16 * telemetry.channels.len());
+            self.bytes += bytes(&telemetry);
             self.messages.push(telemetry);
         }
     }
@@ -172,6 +172,19 @@ fn placed(stamp: Stamp, received_ms: i64, counts: &Counts) -> (i64, Option<i64>)
         counts.add(Count::WallsRefused, 1);
     }
     (wall.unwrap_or(received_ms).div_euclid(HOUR_MS) * HOUR_MS, wall)
+}
+
+/// Bytes that a message holds, with what the allocator adds for each piece.
+fn bytes(telemetry: &Telemetry) -> usize {
+    const PIECE: usize = 16;
+    let records = telemetry.stamps.len();
+    let channels = telemetry.channels.iter().map(|channel| {
+        size_of::<Channel>()
+            + 2 * PIECE
+            + channel.name.len()
+            + channel.values.len() * size_of::<Option<i64>>()
+    });
+    size_of::<Telemetry>() + records * (size_of::<Stamp>() + size_of::<Row>() + 64) + channels.sum::<usize>()
 }
 
 fn event_content(event: &Event) -> String {
