@@ -11,6 +11,7 @@ use sunkeep_models::forecast::Forecast;
 use sunkeep_models::time::Zone;
 
 use crate::language::Language;
+use crate::uplink::Standing;
 
 /// The hub after a cycle.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct View {
     pub meters: Arc<Vec<Meter>>,
     /// What is wrong with the hub itself, in sentences; empty when all is well.
     pub faults: Arc<Vec<String>>,
+    /// How the way to the fleet stands; `None` where there is none.
+    pub uplink: Option<Standing>,
     /// Counts since the hub was started.
     pub counts: Counts,
 }
