@@ -425,7 +425,7 @@ impl Hub {
             devices: self.readings.health(),
             meters: self.readings.totals().meters(),
             faults: self.faults.sentences(),
-            uplink: self.uplink.as_ref().map(|standing| standing.borrow().clone()),
+            uplink: self.uplink.clone(),
             counts: self.counts,
         })));
     }

@@ -9,6 +9,7 @@ use sunkeep_core::planner::Outlook;
 use sunkeep_core::{Decision, ProcessImage, Settings};
 use sunkeep_models::forecast::Forecast;
 use sunkeep_models::time::Zone;
+use tokio::sync::watch;
 
 use crate::language::Language;
 use crate::uplink::Standing;
@@ -38,8 +39,8 @@ pub struct View {
     pub meters: Arc<Vec<Meter>>,
     /// What is wrong with the hub itself, in sentences; empty when all is well.
     pub faults: Arc<Vec<String>>,
-    /// How the way to the fleet stands; `None` where there is none.
-    pub uplink: Option<Standing>,
+    /// How the way to the fleet stands at this moment; `None` where there is none.
+    pub uplink: Option<watch::Receiver<Standing>>,
     /// Counts since the hub was started.
     pub counts: Counts,
 }

@@ -306,6 +306,7 @@ pub(super) struct JournalTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct UplinkTable {
     pub(super) broker: Spanned<String>,
+    pub(super) site: Option<Spanned<String>>,
     pub(super) hub: Option<Spanned<String>>,
     pub(super) ca: Option<String>,
     pub(super) certificate: Option<String>,

@@ -77,13 +77,14 @@ pub(super) fn uplink(table: &UplinkTable, site: &SiteTable, problems: &mut Probl
             None
         }
     };
-    let hub = table.hub.as_ref().unwrap_or(&site.name);
-    for (key, name) in [("hub", hub), ("the site's name", &site.name)] {
+    let site = table.site.as_ref().unwrap_or(&site.name);
+    let hub = table.hub.as_ref().unwrap_or(site);
+    for (key, name) in [("hub", hub), ("site", site)] {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         let read = name.get_ref();
         if !(1..=64).contains(&read.len()) || !read.bytes().all(plain) {
             let what = format!(
-                "{key} is {read:?}; as a part of topics and tables: expected 1 to 64 letters, digits, _, - or ."
+                "{key} of [uplink] is {read:?}, a part of topics and tables: expected 1 to 64 letters, digits, _, - or ."
             );
             problems.at(&name.span(), what);
         }
@@ -93,7 +94,7 @@ pub(super) fn uplink(table: &UplinkTable, site: &SiteTable, problems: &mut Probl
         port,
         tls,
         hub: hub.get_ref().clone(),
-        site: site.name.get_ref().clone(),
+        site: site.get_ref().clone(),
         topic: topic(table.topic.as_ref(), problems),
         encoding: table.encoding,
         telemetry_minutes: whole(

@@ -1,17 +1,15 @@
 //! A real broker (Mosquitto), a subscriber, and a line between hub and broker that breaks when a test says so.
 
 #![allow(
-    dead_code,
-    unreachable_pub,
     missing_docs,
-    clippy::expect_used,
+    clippy::missing_panics_doc,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "a test's harness; real brokers take real time"
 )]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -24,8 +22,11 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+use crate::house::free_port;
+
+/// Whether there is a Mosquitto here.
+pub fn is_installed() -> bool {
+    Command::new("mosquitto").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 /// A broker; killed without warning when it is dropped.

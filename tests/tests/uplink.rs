@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
 
-mod broker;
+#[path = "../../controller/tests/journal_home/mod.rs"]
 mod journal_home;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use broker::{Authority, Broker, Heard, breaking_line, listen, write_secret};
 use journal_home::{Home, seed};
 use sunkeep::config::{Encoding, Journal, TlsFiles, Uplink};
 use sunkeep::journal::outbox::Outbox;
@@ -18,6 +17,7 @@ use sunkeep::records::Records;
 use sunkeep::uplink::{self, Source, Standing};
 use sunkeep_core::step;
 use sunkeep_models::wire::Message;
+use sunkeep_tests::broker::{Authority, Broker, Heard, breaking_line, listen, write_secret};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
