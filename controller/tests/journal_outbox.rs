@@ -27,11 +27,11 @@ fn minute(boot: u32, number: u64) -> MinutePoint {
     MinutePoint {
         sun: Some(watts),
         // Nobody measured it in every third minute.
-        load: (number % 3 > 0).then_some(watts / 2.0),
+        load: (!number.is_multiple_of(3)).then_some(watts / 2.0),
         loads: vec![LoadPoint { on: number % 40 != 7, watts: Some(watts) }],
         demand: DemandPoint {
             on: [Some(number % 40 != 7), None, Some(true), None],
-            throttled: number % 31 == 0,
+            throttled: number.is_multiple_of(31),
             ..DemandPoint::default()
         },
         ..MinutePoint::empty(Stamp { boot, uptime: Uptime(60_000 * number), unix })
@@ -42,7 +42,9 @@ fn minute(boot: u32, number: u64) -> MinutePoint {
 fn write(journal: &Journal, recorder: &Recorder, numbers: std::ops::RangeInclusive<u64>) {
     let numbers: Vec<_> = numbers.collect();
     for some in numbers.chunks(TOGETHER) {
-        some.iter().for_each(|number| recorder.minute(minute(1, *number)));
+        for number in some {
+            recorder.minute(minute(1, *number));
+        }
         assert!(journal.flush(PATIENCE));
     }
 }

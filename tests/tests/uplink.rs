@@ -37,6 +37,7 @@ fn config(port: u16, encoding: Encoding) -> Uplink {
         encoding,
         telemetry_minutes: GATHERED as u16,
         waits_for_sun_hours: 0,
+        month_bytes: None,
         keep_alive_s: 20,
     }
 }

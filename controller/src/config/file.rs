@@ -316,6 +316,7 @@ pub(super) struct UplinkTable {
     pub(super) encoding: Encoding,
     pub(super) telemetry_minutes: Option<Spanned<u16>>,
     pub(super) waits_for_sun_hours: Option<Spanned<u16>>,
+    pub(super) monthly_mb: Option<Spanned<u16>>,
     pub(super) keep_alive_s: Option<Spanned<u16>>,
 }
 

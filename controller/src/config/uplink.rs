@@ -35,6 +35,8 @@ pub struct Uplink {
     pub telemetry_minutes: u16,
     /// Hours for which telemetry waits for sun.
     pub waits_for_sun_hours: u16,
+    /// Bytes that may go over the line in a month, headers reckoned in; none where it costs nothing.
+    pub month_bytes: Option<u64>,
     /// Time without a message after which the line is tried, s.
     pub keep_alive_s: u16,
 }
@@ -113,6 +115,10 @@ pub(super) fn uplink(table: &UplinkTable, site: &SiteTable, problems: &mut Probl
             12,
             problems,
         ),
+        month_bytes: table
+            .monthly_mb
+            .as_ref()
+            .map(|value| u64::from(whole("monthly_mb", Some(value), 1, 65_535, 1, problems)) * 1_000_000),
         keep_alive_s: whole("keep_alive_s", table.keep_alive_s.as_ref(), 5, 65_535, 1500, problems),
     })
 }

@@ -34,6 +34,18 @@ const WAITING_ALERTS: i64 = 20_000;
 /// Marks beside those of the lanes: up to where minutes were thinned, and records given up unsent.
 const THINNED: i64 = 100;
 const GIVEN_UP: i64 = 101;
+/// And the month that was metered last, with its bytes.
+const MONTH: i64 = 102;
+const BYTES: i64 = 103;
+
+/// Bytes that went over the line in a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Metered {
+    /// Months since the year 0; 0 while nobody has told the time.
+    pub month: i64,
+    /// Bytes.
+    pub bytes: i64,
+}
 
 type Result<T> = core::result::Result<T, rusqlite::Error>;
 
@@ -51,6 +63,11 @@ impl Sent {
     /// All records of the lane up to this number have arrived.
     pub fn upto(&self, lane: Lane, store: StoreId, number: i64) {
         self.queue.set_sent(lane, store, number);
+    }
+
+    /// So much went over the line.
+    pub fn metered(&self, metered: Metered) {
+        self.queue.set_metered(metered);
     }
 }
 
@@ -156,6 +173,13 @@ impl Outbox {
         Ok(settings.map(|settings| settings.loads.into_iter().map(|load| load.name).collect()))
     }
 
+    /// What went over the line in the month that was metered last.
+    pub fn metered(&self) -> core::result::Result<Metered, JournalError> {
+        let read =
+            || Ok(Metered { month: mark(&self.connection, MONTH)?, bytes: mark(&self.connection, BYTES)? });
+        read().map_err(|source| failed(&self.path, "reading what went over the line", source))
+    }
+
     /// Records that were given up before they were sent, since the journal was made.
     pub fn given_up(&self) -> core::result::Result<i64, JournalError> {
         mark(&self.connection, GIVEN_UP)
@@ -223,6 +247,12 @@ pub(super) fn mark_sent(
         set_mark(db, lane.number(), *upto)?;
     }
     Ok(())
+}
+
+pub(super) fn mark_metered(db: &Transaction<'_>, metered: Option<Metered>) -> Result<()> {
+    let Some(Metered { month, bytes }) = metered else { return Ok(()) };
+    set_mark(db, MONTH, month)?;
+    set_mark(db, BYTES, bytes)
 }
 
 /// Drops minutes: sent ones that are older than `kept`, and unsent ones that nobody came for in a year.

@@ -9,6 +9,7 @@ use sunkeep_core::Settings;
 use sunkeep_core::settings::SettingsDigest;
 
 use super::block::Block;
+use super::outbox::Metered;
 use super::points::{EventPoint, Lane, MinutePoint, SlotPoint, StoreId};
 
 /// Minutes that wait at the most: two days.
@@ -51,6 +52,8 @@ pub(super) struct Batch {
     pub(super) events: Vec<(u64, EventPoint)>,
     /// Of each lane, the newest record that the broker has; with the store that it was of.
     pub(super) sent: BTreeMap<Lane, (StoreId, i64)>,
+    /// What went over the line in a month.
+    pub(super) metered: Option<Metered>,
     pub(super) slots: Vec<(u64, SlotPoint)>,
     pub(super) settings: Vec<(u64, SettingsRow)>,
     pub(super) counters: BTreeMap<String, u64>,
@@ -73,6 +76,7 @@ struct Waiting {
     minutes: VecDeque<(u64, MinutePoint)>,
     events: VecDeque<(u64, EventPoint)>,
     sent: BTreeMap<Lane, (StoreId, i64)>,
+    metered: Option<Metered>,
     slots: VecDeque<(u64, SlotPoint)>,
     settings: VecDeque<(u64, SettingsRow)>,
     counters: BTreeMap<String, u64>,
@@ -142,6 +146,11 @@ impl Queue {
         let mut waiting = self.lock();
         let newest = waiting.sent.entry(lane).or_insert((store, upto));
         *newest = if newest.0 == store { (store, upto.max(newest.1)) } else { (store, upto) };
+    }
+
+    /// Not worth a commit of its own: written with the next block.
+    pub(super) fn set_metered(&self, metered: Metered) {
+        self.lock().metered = Some(metered);
     }
 
     pub(super) fn push_slot(&self, slot: SlotPoint) {
@@ -219,6 +228,9 @@ impl Queue {
         }
         take_off(&mut waiting.minutes, batch.minutes.last().map(|(number, _)| *number));
         take_off(&mut waiting.events, batch.events.last().map(|(number, _)| *number));
+        if waiting.metered == batch.metered {
+            waiting.metered = None;
+        }
         waiting.sent.retain(|lane, upto| batch.sent.get(lane) != Some(upto));
         take_off(&mut waiting.slots, batch.slots.last().map(|(number, _)| *number));
         take_off(&mut waiting.settings, batch.settings.last().map(|(number, _)| *number));
@@ -285,6 +297,7 @@ impl Waiting {
             && self.minutes.is_empty()
             && self.events.is_empty()
             && self.sent.is_empty()
+            && self.metered.is_none()
             && self.slots.is_empty()
             && self.settings.is_empty()
             && self.counters.is_empty()
@@ -298,6 +311,7 @@ impl Waiting {
             minutes: self.minutes.iter().cloned().collect(),
             events: self.events.iter().cloned().collect(),
             sent: self.sent.clone(),
+            metered: self.metered,
             slots: self.slots.iter().copied().collect(),
             settings: self.settings.iter().cloned().collect(),
             counters: self.counters.clone(),

@@ -114,6 +114,7 @@ impl Store {
         insert_points(&transaction, batch)?;
         outbox::insert_events(&transaction, &batch.events)?;
         outbox::mark_sent(&transaction, self.opened.store, &batch.sent)?;
+        outbox::mark_metered(&transaction, batch.metered)?;
         if let Some(time) = batch.time {
             stamp_earlier(&transaction, time)?;
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::link::{self, LinkError};
 use super::messages::{MessageError, Messages, Outgoing as Message};
-use super::meter::Meter;
+use super::meter::{Budget, Meter, month};
 use super::pace::{Load, MOST_MESSAGES, is_due};
 use super::{Source, Standing};
 use crate::config::{Encoding, Uplink};
@@ -35,15 +35,17 @@ const MOST_PACKET: usize = 300 << 10;
 pub(super) struct Progress {
     load: Load,
     acknowledged: Option<(StoreId, [i64; Lane::ALL.len()])>,
+    /// None until a journal was read.
+    budget: Option<Budget>,
 }
 
 impl Progress {
     pub(super) fn new(config: &Uplink) -> Self {
-        Self { load: Load::new(config.telemetry_minutes), acknowledged: None }
+        Self { load: Load::new(config.telemetry_minutes), acknowledged: None, budget: None }
     }
 
-    /// How much goes at once, and the newest record of each lane that was acknowledged.
-    fn of(&mut self, outbox: &Outbox) -> Result<(&mut Load, &mut [i64; Lane::ALL.len()]), JournalError> {
+    /// All of it, for this journal.
+    fn of(&mut self, outbox: &Outbox, config: &Uplink) -> Result<Parts<'_>, JournalError> {
         let mut written = [0; Lane::ALL.len()];
         for (written, lane) in written.iter_mut().zip(Lane::ALL) {
             *written = outbox.sent(lane)?;
@@ -52,8 +54,20 @@ impl Progress {
         if *store != outbox.store() {
             (*store, *upto) = (outbox.store(), written);
         }
-        Ok((&mut self.load, upto))
+        let budget = match &mut self.budget {
+            Some(budget) => budget,
+            none => none.insert(Budget::new(config.month_bytes, outbox.metered()?)),
+        };
+        Ok(Parts { load: &mut self.load, upto, budget })
     }
+}
+
+/// What a session goes on with.
+struct Parts<'a> {
+    load: &'a mut Load,
+    /// Newest record of each lane that was acknowledged, with all before it.
+    upto: &'a mut [i64; Lane::ALL.len()],
+    budget: &'a mut Budget,
 }
 
 /// What ended a session.
@@ -96,7 +110,7 @@ pub(super) async fn run(
         let mut session = Session::new(config, outbox, client, progress)?;
         let ended = session.run(source, view, told, meter, arriving).await;
         if session.acknowledged == 0 && !session.on_the_way.is_empty() {
-            session.load.halve();
+            session.parts.load.halve();
         }
         polling.abort();
         ended
@@ -138,9 +152,7 @@ struct Session<'a> {
     on_the_way: VecDeque<OnTheWay>,
     /// Newest record of each lane that was handed to the client.
     handed: [i64; Lane::ALL.len()],
-    load: &'a mut Load,
-    /// Newest record of each lane that was acknowledged, with all before it.
-    upto: &'a mut [i64; Lane::ALL.len()],
+    parts: Parts<'a>,
     /// Messages acknowledged in this session.
     acknowledged: u64,
     connected: bool,
@@ -154,8 +166,8 @@ impl<'a> Session<'a> {
         progress: &'a mut Progress,
     ) -> Result<Self, Ended> {
         let store = outbox.store();
-        let (load, upto) = progress.of(&outbox)?;
-        load.begin();
+        let parts = progress.of(&outbox, config)?;
+        parts.load.begin();
         Ok(Self {
             config,
             messages: Messages::new(config, store),
@@ -163,9 +175,8 @@ impl<'a> Session<'a> {
             store,
             client,
             on_the_way: VecDeque::new(),
-            handed: *upto,
-            load,
-            upto,
+            handed: *parts.upto,
+            parts,
             acknowledged: 0,
             connected: false,
         })
@@ -196,9 +207,13 @@ impl<'a> Session<'a> {
                     }
                 }
             }
+            let (background_work, unix) = view.borrow().as_ref().map_or((false, None), |view| {
+                (view.decision.background_work, view.image.wall.map(|wall| wall.unix))
+            });
+            if let Some(metered) = self.parts.budget.add(meter, unix.and_then(month)) {
+                source.sent.metered(metered);
+            }
             if self.connected {
-                let background_work =
-                    view.borrow().as_ref().is_some_and(|view| view.decision.background_work);
                 self.hand_over(background_work)?;
             }
             self.tell(told, meter)?;
@@ -223,10 +238,10 @@ impl<'a> Session<'a> {
                 if let Some(message) = self.on_the_way.iter_mut().find(of) {
                     message.acknowledged = true;
                     self.acknowledged += 1;
-                    self.load.acknowledged(message.since.elapsed(), message.full);
+                    self.parts.load.acknowledged(message.since.elapsed(), message.full);
                 }
                 while let Some(message) = self.on_the_way.pop_front_if(|message| message.acknowledged) {
-                    self.upto[message.lane as usize] = message.upto;
+                    self.parts.upto[message.lane as usize] = message.upto;
                     source.sent.upto(message.lane, self.store, message.upto);
                     told.send_modify(|standing| standing.acknowledged += message.records as u64);
                 }
@@ -237,8 +252,9 @@ impl<'a> Session<'a> {
 
     /// Hands over what is due, the most urgent lane first, while few enough messages are on the way.
     fn hand_over(&mut self, background_work: bool) -> Result<(), Ended> {
-        for (place, lane) in Lane::ALL.into_iter().enumerate() {
-            while let room @ 1.. = self.load.messages().saturating_sub(self.on_the_way.len()) {
+        let allowed = Lane::ALL.map(|lane| self.parts.budget.allows(lane));
+        for (place, lane) in Lane::ALL.into_iter().enumerate().filter(|(place, _)| allowed[*place]) {
+            while let room @ 1.. = self.parts.load.messages().saturating_sub(self.on_the_way.len()) {
                 if lane == Lane::Telemetry {
                     let waiting = self.outbox.waiting(lane, self.handed[place])?;
                     let Uplink { telemetry_minutes, waits_for_sun_hours, .. } = *self.config;
@@ -247,7 +263,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 let most = match self.config.encoding {
-                    Encoding::Compact => self.load.records(),
+                    Encoding::Compact => self.parts.load.records(),
                     Encoding::Json => room,
                 };
                 let made = self.messages.next(&self.outbox, lane, self.handed[place], most)?;

@@ -136,12 +136,7 @@ impl Home {
                 devices: Arc::new(devices()),
                 meters: Arc::new(vec![Meter { name: "main".into(), wh: 12_340.0 }]),
                 faults: Arc::default(),
-                uplink: Some(Standing {
-                    connected: true,
-                    waiting: 12,
-                    acknowledged: 4711,
-                    ..Standing::default()
-                }),
+                uplink: Some(tokio::sync::watch::channel(Standing { waiting: 12, ..Standing::default() }).1),
                 counts: Counts {
                     cycles: 199_940,
                     sheds: 14,
