@@ -14,6 +14,8 @@ use sunkeep_ota::time::Utc;
 
 const DAY: i64 = 86_400;
 
+mod provision_commands;
+
 /// For operators of a fleet of hubs: keys, and the root that hubs trust.
 #[derive(Parser)]
 #[command(name = "sunkeep-fleet", version, max_term_width = 100)]
@@ -31,6 +33,10 @@ enum Command {
     },
     /// Sign the first root of a fleet, which hubs are given when they are set up.
     Root(RootArguments),
+    /// Make hubs: certificates and keys, what the broker needs, an inventory.
+    Provision(provision_commands::ProvisionArguments),
+    /// Take a hub's certificate back.
+    Revoke(provision_commands::RevokeArguments),
 }
 
 #[derive(clap::Args)]
@@ -79,6 +85,8 @@ fn run(command: &Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Root(arguments) => sign_root(arguments),
+        Command::Provision(arguments) => arguments.run(),
+        Command::Revoke(arguments) => arguments.run(),
     }
 }
 
