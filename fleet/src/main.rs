@@ -14,9 +14,10 @@ use sunkeep_ota::time::Utc;
 
 const DAY: i64 = 86_400;
 
+mod lake_commands;
 mod provision_commands;
 
-/// For operators of a fleet of hubs: keys, and the root that hubs trust.
+/// For operators of a fleet of hubs: keys, the root that hubs trust, hubs that join, and the lake of what hubs send.
 #[derive(Parser)]
 #[command(name = "sunkeep-fleet", version, max_term_width = 100)]
 struct Arguments {
@@ -37,6 +38,10 @@ enum Command {
     Provision(provision_commands::ProvisionArguments),
     /// Take a hub's certificate back.
     Revoke(provision_commands::RevokeArguments),
+    /// Take what hubs publish from the broker into the lake, until SIGTERM or SIGINT.
+    Ingest(lake_commands::IngestArguments),
+    /// Put the files of each hour of a lake together, without repeats.
+    Compact(lake_commands::CompactArguments),
 }
 
 #[derive(clap::Args)]
@@ -87,6 +92,12 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Root(arguments) => sign_root(arguments),
         Command::Provision(arguments) => arguments.run(),
         Command::Revoke(arguments) => arguments.run(),
+        Command::Ingest(arguments) => Ok(arguments.run()?),
+        Command::Compact(arguments) => {
+            let left = arguments.run()?;
+            ensure!(left == 0, "{left} folders were left as they are (see above)");
+            Ok(())
+        }
     }
 }
 

@@ -18,6 +18,10 @@ pub const SITES: &str = "sites";
 pub const CORRECTIONS: &str = "corrections";
 /// Folder of the weather of places, in whole hours.
 pub const WEATHER: &str = "weather";
+/// Folder of what happened at the hubs: one row for each event, in folders of hours as [`TELEMETRY`].
+pub const EVENTS: &str = "events";
+/// Folder of messages that could not be taken, in folders of the hours of their receipt.
+pub const QUARANTINE: &str = "quarantine";
 /// The names of all files end so.
 pub const EXTENSION: &str = "parquet";
 
@@ -32,7 +36,7 @@ pub const PLAUSIBLE_WALL_MS: core::ops::Range<i64> = 1_577_836_800_000..4_102_44
 pub const TIERS: [&str; 4] = ["critical", "important", "convenience", "background"];
 
 /// Columns without which a row tells nothing, by table.
-pub const ESSENTIAL: [(&str, &[&str]); 4] = [
+pub const ESSENTIAL: [(&str, &[&str]); 6] = [
     (
         TELEMETRY,
         &["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms", "wall", "load_w", "pv_w"],
@@ -40,6 +44,8 @@ pub const ESSENTIAL: [(&str, &[&str]); 4] = [
     (SITES, &["site", "zone"]),
     (CORRECTIONS, &["site", "hub", "store", "boot", "boot_wall", "uncertainty_ms"]),
     (WEATHER, &["place", "start"]),
+    (EVENTS, &["site", "hub", "store", "boot", "sequence", "uptime_ms", "wall", "what"]),
+    (QUARANTINE, &["received", "topic", "reason", "bytes"]),
 ];
 
 fn needed(name: &str, kind: DataType) -> Field {
@@ -87,6 +93,57 @@ pub fn telemetry() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The columns of telemetry as the fleet files it: those of [`telemetry`], and what nobody who trains needs.
+///
+/// - `battery_v`, `battery_a`, `battery_w`, `battery_c`: V, A and W (positive into the battery), °C.
+/// - `charge_low`, `charge_best`, `charge_high`: state of charge, 0 to 1, with its bounds.
+/// - `loads`: for each load its `name`, whether it was supplied (`on`) and its demand (`w`, W).
+/// - `more`: any other channel by `name`, with its `value`, so that a newer hub loses nothing.
+/// - `thinned_of`: records that this one was merged from; null where it is one as it was made.
+pub fn filed_telemetry() -> SchemaRef {
+    let mut fields: Vec<Field> = telemetry().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let measured =
+        ["battery_v", "battery_a", "battery_w", "battery_c", "charge_low", "charge_best", "charge_high"];
+    fields.extend(measured.map(|name| known(name, DataType::Float32)));
+    let list =
+        |of: Vec<Field>| DataType::List(Arc::new(Field::new("item", DataType::Struct(of.into()), true)));
+    let (name, on, w) =
+        (needed("name", DataType::Utf8), known("on", DataType::Boolean), known("w", DataType::Float32));
+    fields.push(known("loads", list(vec![name.clone(), on, w])));
+    fields.push(known("more", list(vec![name, needed("value", DataType::Float64)])));
+    fields.push(known("thinned_of", DataType::Int64));
+    Arc::new(Schema::new(fields))
+}
+
+/// The columns of the events. The identity of a row is (`hub`, `store`, `boot`, `sequence`), apart from that of
+/// telemetry. `lane` is the one it came by, `what` a word, `fields` the JSON object of its facts.
+pub fn events() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        needed("site", DataType::Utf8),
+        needed("hub", DataType::Utf8),
+        needed("store", DataType::Utf8),
+        needed("boot", DataType::Int64),
+        needed("sequence", DataType::Int64),
+        needed("uptime_ms", DataType::Int64),
+        known("wall", wall_time()),
+        known("lane", DataType::Utf8),
+        needed("what", DataType::Utf8),
+        known("fields", DataType::Utf8),
+    ]))
+}
+
+/// The columns of the quarantine: when a message was received, its topic, why it was not taken, its length,
+/// and how it begins.
+pub fn quarantine() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        needed("received", wall_time()),
+        needed("topic", DataType::Utf8),
+        needed("reason", DataType::Utf8),
+        needed("length", DataType::Int64),
+        needed("bytes", DataType::Binary),
+    ]))
+}
+
 /// The columns of the sites: `zone` is an IANA name or fixed offset; `latitude` and `longitude` are degrees
 /// north and east; `place` names the place whose weather it has.
 pub fn sites() -> SchemaRef {
@@ -126,13 +183,15 @@ pub fn weather() -> SchemaRef {
     ]))
 }
 
-/// The columns of one of the four tables; `None` for any other name.
+/// The columns of a table, of telemetry those that training reads; `None` for any other name.
 pub fn table(name: &str) -> Option<SchemaRef> {
     match name {
         TELEMETRY => Some(telemetry()),
         SITES => Some(sites()),
         CORRECTIONS => Some(corrections()),
         WEATHER => Some(weather()),
+        EVENTS => Some(events()),
+        QUARANTINE => Some(quarantine()),
         _ => None,
     }
 }

@@ -13,6 +13,7 @@ use sunkeep::config::{Home, Journal};
 use sunkeep::records::Records;
 use sunkeep::uplink::{self, Standing};
 use sunkeep_fleet::provision::{Request, provision, revoke};
+use sunkeep_tests::broker::MOSQUITTO;
 use sunkeep_tests::house::free_port;
 use sunkeep_tests::hub::command;
 use sunkeep_tests::{pause, until};
@@ -33,7 +34,7 @@ impl Broker {
         let text = std::fs::read_to_string(&config).unwrap();
         // As root it would become a user who may not read the key.
         std::fs::write(fleet.join("as-root.conf"), format!("user root\n{text}")).unwrap();
-        let mut command = Command::new("mosquitto");
+        let mut command = Command::new(MOSQUITTO);
         command.arg("-c").arg(fleet.join("as-root.conf")).stderr(Stdio::null());
         let broker = Self(command.spawn().expect("mosquitto is installed: tests/run does"));
         let answers = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok();

@@ -1,0 +1,199 @@
+//! Records of telemetry as columns of the lake: each channel into the column of its name, those of a load into
+//! `loads`, and what the lake has no column for into `more`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Float32Builder, Float64Builder, ListBuilder, StringBuilder, StructBuilder,
+};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
+use sunkeep_models::lake;
+use sunkeep_models::wire::Telemetry;
+
+use super::happened::digits;
+use super::held::{REFUSED_WALL, Row};
+
+/// What no channel may fill: a record's identity and stamp.
+const OWN: [&str; 8] = ["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms", "wall"];
+
+/// Where the channels of a message go.
+struct Layout<'a> {
+    from: &'a Telemetry,
+    /// Channel by the name of its column.
+    columns: BTreeMap<&'a str, usize>,
+    /// By the load: whether it was on, and its power.
+    loads: BTreeMap<&'a str, [Option<usize>; 2]>,
+    more: Vec<usize>,
+    store: String,
+}
+
+impl<'a> Layout<'a> {
+    fn of(from: &'a Telemetry, fields: &Fields) -> Self {
+        let mut layout = Self {
+            from,
+            columns: BTreeMap::new(),
+            loads: BTreeMap::new(),
+            more: Vec::new(),
+            store: digits(&from.from.store),
+        };
+        for (place, channel) in from.channels.iter().enumerate() {
+            let name = channel.name.as_str();
+            let of_load = |end| name.strip_prefix("load.")?.strip_suffix(end).filter(|load| !load.is_empty());
+            if let Some(load) = of_load(".on") {
+                layout.loads.entry(load).or_default()[0] = Some(place);
+            } else if let Some(load) = of_load(".w") {
+                layout.loads.entry(load).or_default()[1] = Some(place);
+            } else if fields.iter().any(|field| field.name() == name && is_filled_by_channel(field)) {
+                layout.columns.insert(name, place);
+            } else {
+                layout.more.push(place);
+            }
+        }
+        layout
+    }
+
+    fn value(&self, place: Option<usize>, row: Row) -> Option<f64> {
+        self.from.channels.get(place?)?.value(row.record)
+    }
+}
+
+/// Whether a channel of the field's name fills it.
+fn is_filled_by_channel(field: &FieldRef) -> bool {
+    let plain = matches!(field.data_type(), DataType::Float32 | DataType::Boolean | DataType::Int64);
+    plain && !OWN.contains(&field.name().as_str())
+}
+
+/// The rows of records, in the order of the lake.
+pub(super) fn rows(messages: &[Telemetry], rows: &[Row]) -> Result<RecordBatch, ArrowError> {
+    let schema = lake::filed_telemetry();
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|row| {
+        let Telemetry { from, stamps, .. } = &messages[row.message];
+        let stamp = &stamps[row.record];
+        (from.site.as_str(), from.hub.as_str(), from.store, stamp.boot, stamp.sequence)
+    });
+    let mut layouts: BTreeMap<usize, Layout<'_>> = BTreeMap::new();
+    for row in &rows {
+        let layout = || Layout::of(&messages[row.message], schema.fields());
+        layouts.entry(row.message).or_insert_with(layout);
+    }
+    let rows: Vec<(&Layout<'_>, Row)> = rows.iter().map(|row| (&layouts[&row.message], *row)).collect();
+    let columns = schema.fields().iter().map(|field| column(field, &rows)).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema, columns)
+}
+
+fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> Result<ArrayRef, ArrowError> {
+    let text = |of: &dyn Fn(&Layout<'_>) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|(layout, _)| of(layout))))
+    };
+    let number = |of: &dyn Fn(&Telemetry, Row) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|(layout, row)| of(layout.from, *row))))
+    };
+    let name = field.name().as_str();
+    let values = || rows.iter().map(|(layout, row)| layout.value(layout.columns.get(name).copied(), *row));
+    Ok(match name {
+        "site" => text(&|layout| layout.from.from.site.clone()),
+        "hub" => text(&|layout| layout.from.from.hub.clone()),
+        "store" => text(&|layout| layout.store.clone()),
+        "boot" => number(&|from, row| from.stamps[row.record].boot),
+        "sequence" => number(&|from, row| from.stamps[row.record].sequence),
+        "uptime_ms" => number(&|from, row| from.stamps[row.record].uptime_ms),
+        "span_ms" => number(&|from, row| from.spans_ms[row.record]),
+        "wall" => {
+            let walls = rows.iter().map(|(_, row)| row.wall_ms);
+            Arc::new(walls.collect::<TimestampMillisecondArray>().with_timezone("UTC"))
+        }
+        "loads" => loads(field, rows),
+        "more" => more(field, rows),
+        _ => match field.data_type() {
+            DataType::Float32 => {
+                Arc::new(Float32Array::from_iter(values().map(|value| value.map(|value| value as f32))))
+            }
+            DataType::Boolean => {
+                Arc::new(BooleanArray::from_iter(values().map(|value| value.map(|value| value != 0.0))))
+            }
+            DataType::Int64 => {
+                Arc::new(Int64Array::from_iter(values().map(|value| value.map(|value| value.round() as i64))))
+            }
+            // Nothing that travels fills it: who told the time is told by an event.
+            other => arrow_array::new_null_array(other, rows.len()),
+        },
+    })
+}
+
+/// A list of structs; each row appends as many as it has.
+fn list(
+    field: &FieldRef,
+    rows: &[(&Layout<'_>, Row)],
+    append: impl Fn(&mut StructBuilder, &Layout<'_>, Row) -> Option<()>,
+) -> ArrayRef {
+    let DataType::List(item) = field.data_type() else {
+        return arrow_array::new_null_array(field.data_type(), rows.len());
+    };
+    let DataType::Struct(fields) = item.data_type() else {
+        return arrow_array::new_null_array(field.data_type(), rows.len());
+    };
+    let mut builder =
+        ListBuilder::new(StructBuilder::from_fields(fields.clone(), rows.len())).with_field(item.clone());
+    for (layout, row) in rows {
+        // The builders are those of the fields that are asked for here; nothing is left half appended.
+        let _ = append(builder.values(), layout, *row);
+        builder.append(true);
+    }
+    Arc::new(builder.finish())
+}
+
+fn loads(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
+    list(field, rows, |builder, layout, row| {
+        for (name, [on, watts]) in &layout.loads {
+            let (on, watts) = (layout.value(*on, row), layout.value(*watts, row));
+            if on.is_none() && watts.is_none() {
+                continue;
+            }
+            builder.field_builder::<StringBuilder>(0)?.append_value(name);
+            builder.field_builder::<BooleanBuilder>(1)?.append_option(on.map(|on| on != 0.0));
+            builder.field_builder::<Float32Builder>(2)?.append_option(watts.map(|watts| watts as f32));
+            builder.append(true);
+        }
+        Some(())
+    })
+}
+
+fn more(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
+    list(field, rows, |builder, layout, row| {
+        let known = layout.more.iter().filter_map(|place| {
+            Some((layout.from.channels[*place].name.as_str(), layout.value(Some(*place), row)?))
+        });
+        let claimed = layout.from.stamps[row.record].wall_ms.filter(|_| row.wall_ms.is_none());
+        let refused = claimed.map(|wall| (REFUSED_WALL, wall as f64));
+        for (name, value) in known.chain(refused) {
+            builder.field_builder::<StringBuilder>(0)?.append_value(name);
+            builder.field_builder::<Float64Builder>(1)?.append_value(value);
+            builder.append(true);
+        }
+        Some(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_channel_passes_for_an_identity_or_a_stamp() {
+        let schema = lake::filed_telemetry();
+        let filled: Vec<&str> = schema
+            .fields()
+            .iter()
+            .filter(|field| is_filled_by_channel(field))
+            .map(|field| field.name().as_str())
+            .collect();
+        assert!(OWN.iter().all(|own| !filled.contains(own)), "{filled:?}");
+        // Who told the time, and the two lists.
+        assert_eq!(filled.len(), schema.fields().len() - OWN.len() - 3, "{filled:?}");
+    }
+}
