@@ -82,11 +82,11 @@ pub(super) fn rows(messages: &[Telemetry], rows: &[Row]) -> Result<RecordBatch, 
         layouts.entry(row.message).or_insert_with(layout);
     }
     let rows: Vec<(&Layout<'_>, Row)> = rows.iter().map(|row| (&layouts[&row.message], *row)).collect();
-    let columns = schema.fields().iter().map(|field| column(field, &rows)).collect::<Result<_, _>>()?;
+    let columns = schema.fields().iter().map(|field| column(field, &rows)).collect();
     RecordBatch::try_new(schema, columns)
 }
 
-fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> Result<ArrayRef, ArrowError> {
+fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
     let text = |of: &dyn Fn(&Layout<'_>) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(|(layout, _)| of(layout))))
     };
@@ -95,7 +95,7 @@ fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> Result<ArrayRef, Arr
     };
     let name = field.name().as_str();
     let values = || rows.iter().map(|(layout, row)| layout.value(layout.columns.get(name).copied(), *row));
-    Ok(match name {
+    match name {
         "site" => text(&|layout| layout.from.from.site.clone()),
         "hub" => text(&|layout| layout.from.from.hub.clone()),
         "store" => text(&|layout| layout.store.clone()),
@@ -111,18 +111,18 @@ fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> Result<ArrayRef, Arr
         "more" => more(field, rows),
         _ => match field.data_type() {
             DataType::Float32 => {
-                Arc::new(Float32Array::from_iter(values().map(|value| value.map(|value| value as f32))))
+                Arc::new(values().map(|value| value.map(|value| value as f32)).collect::<Float32Array>())
             }
             DataType::Boolean => {
-                Arc::new(BooleanArray::from_iter(values().map(|value| value.map(|value| value != 0.0))))
+                Arc::new(values().map(|value| value.map(|value| value != 0.0)).collect::<BooleanArray>())
             }
-            DataType::Int64 => {
-                Arc::new(Int64Array::from_iter(values().map(|value| value.map(|value| value.round() as i64))))
-            }
+            DataType::Int64 => Arc::new(
+                values().map(|value| value.map(|value| value.round() as i64)).collect::<Int64Array>(),
+            ),
             // Nothing that travels fills it: who told the time is told by an event.
             other => arrow_array::new_null_array(other, rows.len()),
         },
-    })
+    }
 }
 
 /// A list of structs; each row appends as many as it has.

@@ -25,7 +25,7 @@ pub enum Count {
     Refused,
     /// Of these, messages of which only the count is kept.
     RefusedUnkept,
-    /// Messages that nobody may acknowledge (QoS 0) and that came when the queue was full.
+    /// Messages that nobody may acknowledge (quality of service 0) and that came when the queue was full.
     Dropped,
     /// Messages that were acknowledged.
     Acknowledged,

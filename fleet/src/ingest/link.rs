@@ -7,6 +7,7 @@
 
 use core::pin::pin;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -33,39 +34,56 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 const HELD: Duration = Duration::from_secs(10);
 /// So many of these in a row, while the broker answers, and it may be that another process has the same name.
 const SUSPECT: u32 = 3;
+/// Bytes that wait for the thread that collects.
+const MOST_QUEUED: usize = 256 << 20;
+/// How long the link waits for room there before it looks again.
+const ROOM: Duration = Duration::from_millis(5);
+/// Requests to the client that it has not yet written: MQTT knows of 65,535 packets that are not acknowledged.
+const MOST_REQUESTS: usize = 65_535 + 64;
 /// How long the last acknowledgements and the farewell may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The end of the queue that arrivals come out of.
 pub(super) struct Arrivals {
     queue: Receiver<Arrived>,
-    unasked: Arc<AtomicUsize>,
+    bytes: Arc<AtomicUsize>,
 }
 
-/// The end that they go into. It holds twice what may be unacknowledged: once of an old connection, once of a new
-/// one; and messages that want no acknowledgement up to the same number.
+/// The end that they go into. It takes what may be unacknowledged twice: once of an old connection, once of a new one.
 pub(super) struct Arriving {
     queue: SyncSender<Arrived>,
-    unasked: Arc<AtomicUsize>,
-    most_unasked: usize,
+    bytes: Arc<AtomicUsize>,
 }
 
 /// Makes the queue between the link and the thread that collects.
 pub(super) fn queue(broker: &Broker) -> (Arriving, Arrivals) {
-    let most_unasked = usize::from(broker.in_flight);
-    let (into, out) = sync_channel(3 * most_unasked);
-    let unasked = Arc::new(AtomicUsize::new(0));
-    (Arriving { queue: into, unasked: unasked.clone(), most_unasked }, Arrivals { queue: out, unasked })
+    let (into, out) = sync_channel(2 * usize::from(broker.in_flight));
+    let bytes = Arc::new(AtomicUsize::new(0));
+    (Arriving { queue: into, bytes: bytes.clone() }, Arrivals { queue: out, bytes })
 }
 
 impl Arrivals {
     /// The next one, if it comes in time.
     pub(super) fn next(&self, wait: Duration) -> Result<Arrived, RecvTimeoutError> {
         let arrived = self.queue.recv_timeout(wait)?;
-        if arrived.delivery.is_none() {
-            self.unasked.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.bytes.fetch_sub(arrived.payload.len(), Ordering::Relaxed);
         Ok(arrived)
+    }
+}
+
+impl Arriving {
+    fn offer(&self, arrived: Arrived) -> Result<(), TrySendError<Arrived>> {
+        let bytes = arrived.payload.len();
+        if self.bytes.load(Ordering::Relaxed) + bytes > MOST_QUEUED {
+            return Err(TrySendError::Full(arrived));
+        }
+        // First, for the other end subtracts it as soon as it has it.
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let offered = self.queue.try_send(arrived);
+        if offered.is_err() {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        offered
     }
 }
 
@@ -85,6 +103,9 @@ struct State {
     subscribed: bool,
     /// `None` once the process is to stop.
     arriving: Option<Arriving>,
+    /// What has arrived and finds no room: while there is some, nothing more is read. Some packets at most, as they
+    /// were read together.
+    waiting: VecDeque<Arrived>,
     /// Acknowledgements that the client has and has not yet written.
     unwritten: usize,
     wait: Duration,
@@ -110,15 +131,14 @@ impl Link<'_> {
         arriving: Arriving,
         mut filed: UnboundedReceiver<Vec<Delivery>>,
     ) -> Result<(), BrokerError> {
-        // A queue that takes all acknowledgements of a connection at once.
-        let (client, mut events) =
-            AsyncClient::new(self.broker.options(), 2 * usize::from(self.broker.in_flight) + 16);
+        let (client, mut events) = AsyncClient::new(self.broker.options(), MOST_REQUESTS);
         let mut state = State {
             client,
             connection: 0,
             connected: false,
             subscribed: false,
             arriving: Some(arriving),
+            waiting: VecDeque::new(),
             unwritten: 0,
             wait: RETRY.0,
             since: None,
@@ -143,6 +163,18 @@ impl Link<'_> {
         signals: &mut Signals,
         result: &mut Result<(), BrokerError>,
     ) -> bool {
+        self.offer_waiting(state);
+        if !state.waiting.is_empty() {
+            tokio::select! {
+                () = pause(ROOM) => {}
+                deliveries = filed.recv() => match deliveries {
+                    Some(deliveries) => Self::acknowledge(state, &deliveries),
+                    None => return false,
+                },
+                () = signals.next() => self.stop(state),
+            }
+            return true;
+        }
         let gone = state.arriving.is_none() && !state.connected;
         let next = {
             // What is begun here is finished here: a poll that is dropped half way loses what it was writing.
@@ -157,7 +189,7 @@ impl Link<'_> {
                     () = signals.next(), if state.arriving.is_some() => Next::Stop,
                 };
                 match next {
-                    Next::Filed(deliveries) => self.acknowledge(state, &deliveries),
+                    Next::Filed(deliveries) => Self::acknowledge(state, &deliveries),
                     Next::Stop => {
                         tracing::info!("stopping: files what is held");
                         self.stop(state);
@@ -196,9 +228,10 @@ impl Link<'_> {
     fn stop(&self, state: &mut State) {
         self.stopping.store(true, Ordering::Relaxed);
         state.arriving = None;
+        state.waiting.clear();
     }
 
-    fn acknowledge(&self, state: &mut State, deliveries: &[Delivery]) {
+    fn acknowledge(state: &mut State, deliveries: &[Delivery]) {
         for (connection, packet) in deliveries {
             if *connection != state.connection || !state.connected {
                 continue;
@@ -237,7 +270,10 @@ impl Link<'_> {
                 }
                 state.subscribed = true;
             }
-            Event::Incoming(Packet::Publish(publish)) => self.arrived(state, events, publish),
+            Event::Incoming(Packet::Publish(publish)) => {
+                Self::arrived(state, publish);
+                self.offer_waiting(state);
+            }
             Event::Outgoing(Outgoing::PubAck(_)) => {
                 state.unwritten = state.unwritten.saturating_sub(1);
                 self.counts.add(Count::Acknowledged, 1);
@@ -247,38 +283,35 @@ impl Link<'_> {
         Ok(())
     }
 
-    fn arrived(&self, state: &mut State, events: &mut EventLoop, publish: Publish) {
-        // What arrives while the process stops stays with the broker.
-        let Some(arriving) = &state.arriving else { return };
-        let asked = publish.qos != QoS::AtMostOnce;
-        if !asked && arriving.unasked.load(Ordering::Relaxed) >= arriving.most_unasked {
-            self.counts.add(Count::Dropped, 1);
-            return;
-        }
-        let delivery = asked.then_some((state.connection, publish.pkid));
+    fn arrived(state: &mut State, publish: Publish) {
+        let delivery = (publish.qos != QoS::AtMostOnce).then_some((state.connection, publish.pkid));
         let Publish { topic, payload, .. } = publish;
-        if !asked {
-            arriving.unasked.fetch_add(1, Ordering::Relaxed);
-        }
-        match arriving.queue.try_send(Arrived { delivery, topic, payload, received_ms: now_ms() }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                // Connections were lost faster than their messages were filed. The next one begins anew.
-                tracing::warn!("what came by earlier connections is not yet filed; connects again later");
-                events.clean();
-                events.state.events.clear();
-                (state.connected, state.unwritten) = (false, 0);
+        state.waiting.push_back(Arrived { delivery, topic, payload, received_ms: now_ms() });
+    }
+
+    /// Puts what waits into the queue, as far as there is room. While there is none, the link reads nothing: a broker
+    /// may send more than it was allowed (Mosquitto 2.0 does, to a session that is taken up again).
+    fn offer_waiting(&self, state: &mut State) {
+        // What arrives while the process stops stays with the broker.
+        let Some(arriving) = &state.arriving else { return state.waiting.clear() };
+        while let Some(arrived) = state.waiting.pop_front() {
+            match arriving.offer(arrived) {
+                Ok(()) => {}
+                Err(TrySendError::Full(arrived)) if arrived.delivery.is_none() => {
+                    self.counts.add(Count::Dropped, 1);
+                }
+                Err(TrySendError::Full(arrived)) => return state.waiting.push_front(arrived),
+                Err(TrySendError::Disconnected(_)) => return self.stop(state),
             }
-            Err(TrySendError::Disconnected(_)) => self.stop(state),
         }
     }
 
     /// Takes what came by a connection before it was lost and was not yet looked at. It must not pass for something
     /// of the next connection; and a broker that has lost its memory does not send it again.
-    fn take_last(&self, state: &mut State, events: &mut EventLoop) {
+    fn take_last(state: &mut State, events: &mut EventLoop) {
         for event in core::mem::take(&mut events.state.events) {
             if let Event::Incoming(Packet::Publish(publish)) = event {
-                self.arrived(state, events, publish);
+                Self::arrived(state, publish);
             }
         }
     }
@@ -290,7 +323,7 @@ impl Link<'_> {
         events: &mut EventLoop,
         error: &ConnectionError,
     ) -> Option<BrokerError> {
-        self.take_last(state, events);
+        Self::take_last(state, events);
         let never = state.connection == 0;
         match state.since.take().map(|since| since.elapsed() < HELD) {
             Some(false) => (state.wait, state.short) = (RETRY.0, 0),

@@ -120,7 +120,7 @@ impl Compaction {
             for file in files {
                 for batch in open(lake, file)? {
                     let batch = batch.map_err(LakeError::table(&file.name, "reading it"))?;
-                    let batch = fitted(batch, &schema).map_err(&refused)?;
+                    let batch = fitted(&batch, &schema).map_err(&refused)?;
                     let verdicts = repeats.is_new(&batch, part, parts).map_err(&refused)?;
                     written.repeats +=
                         verdicts.iter().filter(|verdict| **verdict == Verdict::Repeat).count() as u64;
@@ -241,7 +241,7 @@ fn open(lake: &Lake, file: &LakeFile) -> Result<ParquetRecordBatchReader, LakeEr
 }
 
 /// Rows with the columns of a schema; those that they lack are null.
-fn fitted(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow_schema::ArrowError> {
+fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow_schema::ArrowError> {
     let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
         Some(column) => column.clone(),
         None => new_null_array(field.data_type(), batch.num_rows()),

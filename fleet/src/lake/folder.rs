@@ -1,10 +1,12 @@
 //! A lake in a folder of this machine. `object_store` does not have the system write files through to the disk,
 //! so this does: file, rename, and every folder whose entries changed.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sunkeep_models::lake::EXTENSION;
@@ -16,11 +18,16 @@ use super::{LakeError, LakeFile, MOST_FILES};
 const DRAFT: (&str, &str) = (".draft-", ".half");
 /// Deepest folder below the root: a table and four parts of an hour, and some to spare.
 const DEEPEST: usize = 8;
+/// Folders that are known to be on the disk.
+const MOST_KNOWN: usize = 10_000;
 
 /// A folder.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
+    /// Folders of which this process knows that they are on the disk. That they are there is not enough: another
+    /// process may have made them a moment ago.
+    known: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl Folder {
@@ -28,7 +35,10 @@ impl Folder {
         let shown = root.display().to_string();
         fs::create_dir_all(root).map_err(LakeError::file(&shown, "making the lake's folder"))?;
         let root = root.canonicalize().map_err(LakeError::file(&shown, "finding the lake's folder"))?;
-        Ok(Self { root })
+        if let Some(parent) = root.parent() {
+            sync(parent).map_err(LakeError::file(&shown, "writing the folder above it to the disk"))?;
+        }
+        Ok(Self { root, known: Arc::default() })
     }
 
     pub(super) fn draft(&self, name: &str) -> Result<NamedTempFile, LakeError> {
@@ -49,7 +59,8 @@ impl Folder {
         let Ok(below) = folder.strip_prefix(&self.root) else {
             return Err(io::Error::other("a name that leads out of the lake"));
         };
-        if folder.is_dir() {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().contains(folder) && folder.is_dir() {
             return Ok(());
         }
         let mut here = self.root.clone();
@@ -57,12 +68,15 @@ impl Folder {
             let parent = here.clone();
             here.push(part);
             match fs::create_dir(&here) {
-                Ok(()) => sync(&parent)?,
-                // Another process may have made it a moment ago, and not yet have it on the disk.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => sync(&parent)?,
-                Err(error) => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => sync(&parent)?,
             }
         }
+        let mut known = known();
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(folder.into());
         Ok(())
     }
 

@@ -39,17 +39,9 @@ fn of_hub(all: &[(std::path::PathBuf, Row)], hub: u32) -> BTreeMap<i64, (String,
     .collect()
 }
 
-#[test]
-fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
-    let Some(broker) = Mosquitto::start("") else { return };
-    let folder = TempDir::new().unwrap();
-    let lake = folder.path().join("lake");
-    let mut ingest = Ingest::subscribed(folder.path(), "one", &broker.url(), &["--flush-seconds", "2"]);
-    let now = now_ms();
-    // The last ends half an hour after an hour has begun, an hour or two ago.
-    let end = now / HOUR * HOUR - HOUR / 2;
+/// What is taken; the last of the first minutes of hub 1 ends at `end`.
+fn sound(now: i64, end: i64) -> Vec<(String, Vec<u8>)> {
     let telemetry = |hub, bytes| (topic(hub, "telemetry"), bytes);
-
     let mut sent = vec![telemetry(1, packed(minutes(1, 3, 0..90, Some(end))))];
     sent.extend(plain(minutes(2, 1, 0..6, None)).into_iter().map(|record| telemetry(2, record)));
     // The same again, as it was, in part, and in the other form.
@@ -66,24 +58,27 @@ fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
         ("left", Field::Number(0.31)),
         ("on", Field::Flag(false)),
     ];
-    let learnt = |boot, wall| {
-        let source = ("source", Field::Text("ntp".into()));
+    let learnt = |wall| {
         [
-            ("boot", Field::Number(boot)),
+            ("boot", Field::Number(1.0)),
             ("boot_wall_ms", Field::Number(wall)),
             ("uncertainty_ms", Field::Number(1500.0)),
-            source,
+            ("source", Field::Text("ntp".into())),
         ]
     };
     let events = vec![
         event(1, 0, Some(end), "switched", &facts),
-        event(1, 1, None, "time_learnt", &learnt(1.0, end as f64)),
-        event(1, 2, None, "time_learnt", &learnt(1.0, 5.0)),
+        event(1, 1, None, "time_learnt", &learnt(end as f64)),
+        event(1, 2, None, "time_learnt", &learnt(5.0)),
         event(1, 3, Some(5), "switched", &[]),
     ];
     sent.push((topic(2, "decisions"), happened(2, events.clone())));
     sent.push((topic(2, "alerts"), happened(2, events)));
+    sent
+}
 
+/// What is not taken, and how the reason begins.
+fn unsound() -> Vec<(String, Vec<u8>, &'static str)> {
     let mut random = vec![0; 200 << 10];
     ChaCha8Rng::seed_from_u64(1).fill_bytes(&mut random);
     let nothing = vec![0; 64 << 20];
@@ -93,7 +88,7 @@ fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
     quiet.window_log(18).unwrap();
     std::io::Write::write_all(&mut quiet, &nothing).unwrap();
     let quiet = quiet.finish().unwrap();
-    let refused: Vec<(String, Vec<u8>, &str)> = vec![
+    vec![
         (topic(1, "telemetry"), packed(minutes(3, 1, 0..2, None)), "publishes as another"),
         (topic(1, "telemetry"), b"garbage".to_vec(), "it cannot be unpacked"),
         (topic(1, "telemetry"), b"{\"v\":1".to_vec(), "it is not the JSON"),
@@ -104,11 +99,23 @@ fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
         (topic(1, "telemetry"), vec![b'{'; 400 << 10], "409600 for the length of the message"),
         (topic(4, "telemetry"), of_version(0, 1), "its version is 0"),
         (topic(1, "gossip"), b"{}".to_vec(), "no lane is called"),
-    ];
+    ]
+}
+
+#[test]
+fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
+    let Some(broker) = Mosquitto::start("") else { return };
+    let folder = TempDir::new().unwrap();
+    let lake = folder.path().join("lake");
+    let mut ingest = Ingest::subscribed(folder.path(), "one", &broker.url(), &["--flush-seconds", "2"]);
+    let now = now_ms();
+    // The last ends half an hour after an hour has begun, an hour or two ago.
+    let end = now / HOUR * HOUR - HOUR / 2;
+    let (mut sent, refused) = (sound(now, end), unsound());
     sent.extend(refused.iter().map(|(topic, bytes, _)| (topic.clone(), bytes.clone())));
     // Longer than is ever asked for: the broker keeps it to itself, and the rest comes.
     sent.push((topic(1, "telemetry"), vec![b'{'; 2 << 20]));
-    sent.push(telemetry(6, packed(minutes(6, 1, 0..1, None))));
+    sent.push((topic(6, "telemetry"), packed(minutes(6, 1, 0..1, None))));
     broker.publish("hubs", &sent);
     wait_until("the last one is filed", || {
         identities(&lake, lake::TELEMETRY).keys().any(|identity| identity.0 == "hub-6")
@@ -121,15 +128,7 @@ fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
     check_measured(&of_hub(&all, 1), end);
     check_unset_clocks(&all, now);
     check_events(&lake, end);
-    let kept: Vec<Row> = rows(&lake, lake::QUARANTINE).into_iter().map(|(_, row)| row).collect();
-    for (topic, bytes, reason) in &refused {
-        let length = format!("{} bytes", bytes.len().min(64 << 10));
-        let found = kept.iter().filter(|row| {
-            row["topic"] == *topic && row["reason"].starts_with(reason) && row["bytes"] == length
-        });
-        assert_eq!(found.count(), 1, "{reason} in {kept:#?}");
-    }
-    assert_eq!(kept.len(), refused.len());
+    check_quarantine(&lake, &refused);
     let counted = [
         ("messages", sent.len() - 1),
         ("records", telemetry_rows),
@@ -141,11 +140,23 @@ fn each_record_is_a_row_and_what_is_none_is_in_quarantine() {
         ("refused", refused.len()),
         ("refused and not kept", 0),
         ("acknowledged", sent.len() - 1),
+        ("files", files(&lake, "").len()),
     ];
     for (name, expected) in counted {
         assert_eq!(ingest.count(name), expected as u64, "{name}");
     }
-    assert_eq!(files(&lake, "").len() as u64, ingest.count("files"));
+}
+
+fn check_quarantine(lake: &std::path::Path, refused: &[(String, Vec<u8>, &str)]) {
+    let kept: Vec<Row> = rows(lake, lake::QUARANTINE).into_iter().map(|(_, row)| row).collect();
+    for (topic, bytes, reason) in refused {
+        let length = format!("{} bytes", bytes.len().min(64 << 10));
+        let found = kept.iter().filter(|row| {
+            row["topic"] == *topic && row["reason"].starts_with(reason) && row["bytes"] == length
+        });
+        assert_eq!(found.count(), 1, "{reason} in {kept:#?}");
+    }
+    assert_eq!(kept.len(), refused.len());
 }
 
 fn check_measured(own: &BTreeMap<i64, (String, Row)>, end: i64) {

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[allow(clippy::disallowed_methods, reason = "real processes take real time")]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -29,15 +29,15 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 #[allow(clippy::disallowed_methods, reason = "real processes take real time")]
-pub fn rest(time: Duration) {
+fn rest(time: Duration) {
     std::thread::sleep(time);
 }
 
-pub fn signal(process: &Child, signal: Signal) {
+fn signal(process: &Child, signal: Signal) {
     kill_process(Pid::from_child(process), signal).unwrap();
 }
 
 /// Ms since 1970.
-pub fn now_ms() -> i64 {
+fn now_ms() -> i64 {
     sunkeep_fleet::clock::now_ms()
 }

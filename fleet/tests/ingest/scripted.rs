@@ -4,10 +4,13 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use sunkeep_models::lake::TELEMETRY;
 use tempfile::TempDir;
 
 use crate::faults::{QUICK, is_there, messages};
+use crate::hubs::{minutes, plain, topic};
 use crate::process::Ingest;
+use crate::rows::identities;
 use crate::wait_until;
 
 /// Welcome; the session is new, and there are no properties.
@@ -95,6 +98,31 @@ fn what_one_connection_brought_is_not_acknowledged_on_the_next() {
         assert_eq!((kind, &rest[..2]), (PUBACK, [0, packet].as_slice()));
         assert!(is_there(&folder.path().join("lake"), &records), "acknowledged before it was durable");
     }
+}
+
+/// As Mosquitto 2.0 does to a session that is taken up again.
+#[test]
+fn a_broker_that_sends_more_than_it_may_is_read_more_slowly() {
+    let folder = TempDir::new().unwrap();
+    let broker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", broker.local_addr().unwrap());
+    let ingest = Ingest::start(folder.path(), "one", &url, &["--in-flight", "10"]);
+    let mut connection = welcome(&broker);
+    let records = plain(minutes(1, 1, 0..500, None));
+    for (packet, record) in (1..).zip(&records) {
+        publish(&mut connection, packet, &topic(1, "telemetry"), record);
+    }
+    let mut acknowledged: Vec<u16> = (0..500)
+        .map(|_| {
+            let (kind, rest) = next(&mut connection).unwrap_or_else(|| panic!("{}", ingest.log()));
+            assert_eq!(kind, PUBACK);
+            u16::from_be_bytes([rest[0], rest[1]])
+        })
+        .collect();
+    acknowledged.sort_unstable();
+    assert!(acknowledged.iter().copied().eq(1..=500));
+    assert_eq!(identities(&folder.path().join("lake"), TELEMETRY).len(), 500);
+    assert_eq!(ingest.log().matches("connected").count(), 1);
 }
 
 #[test]
