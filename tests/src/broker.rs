@@ -61,6 +61,17 @@ impl Broker {
         broker
     }
 
+    /// The broker of a fleet's folder, as `sunkeep-fleet provision` configured it, on its port.
+    pub async fn of_fleet(fleet: &Path, port: u16) -> Self {
+        let text = std::fs::read_to_string(fleet.join("mosquitto.conf")).unwrap();
+        let config = fleet.join("as-root.conf");
+        // As root it would become another user, who may not read the key.
+        std::fs::write(&config, format!("user root\n{text}")).unwrap();
+        let mut broker = Self { child: None, config, port, secured: port };
+        broker.restart().await;
+        broker
+    }
+
     /// Starts it again, on the same ports.
     pub async fn restart(&mut self) {
         self.kill();

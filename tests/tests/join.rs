@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use sunkeep::config::{Home, Journal};
 use sunkeep::records::Records;
 use sunkeep::uplink::{self, Standing};
 use sunkeep_fleet::provision::{Request, provision, revoke};
-use sunkeep_tests::broker::MOSQUITTO;
+use sunkeep_tests::broker::Broker;
 use sunkeep_tests::house::free_port;
 use sunkeep_tests::hub::command;
-use sunkeep_tests::{pause, until};
+use sunkeep_tests::pause;
 use tokio::sync::watch;
 
 /// The hub's program.
@@ -25,30 +25,6 @@ const HUB: &str = env!("CARGO_BIN_EXE_hub-under-test");
 const EXAMPLE: &str = include_str!("../../controller/hub.example.toml");
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-struct Broker(Child);
-
-impl Broker {
-    async fn start(fleet: &Path, port: u16) -> Self {
-        let config = fleet.join("mosquitto.conf");
-        let text = std::fs::read_to_string(&config).unwrap();
-        // As root it would become a user who may not read the key.
-        std::fs::write(fleet.join("as-root.conf"), format!("user root\n{text}")).unwrap();
-        let mut command = Command::new(MOSQUITTO);
-        command.arg("-c").arg(fleet.join("as-root.conf")).stderr(Stdio::null());
-        let broker = Self(command.spawn().expect("mosquitto is installed: tests/run does"));
-        let answers = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok();
-        until("mosquitto listens", PATIENCE, answers).await;
-        broker
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A fleet of three.
 fn fleet(folder: &Path, port: u16) {
@@ -105,7 +81,7 @@ async fn a_hub_joins_writes_to_its_own_topics_and_is_taken_back() {
     let (fleet_folder, port) = (folder.path(), free_port());
     fleet(fleet_folder, port);
     let config = join(fleet_folder, "a").await;
-    let broker = Broker::start(fleet_folder, port).await;
+    let broker = Broker::of_fleet(fleet_folder, port).await;
     assert!(tried(&config).await.connected, "{:?}", tried(&config).await);
 
     // The other hub's topic swallows what this one writes; who listens hears the second message only.
@@ -126,7 +102,7 @@ async fn a_hub_joins_writes_to_its_own_topics_and_is_taken_back() {
     drop(broker);
     revoke(fleet_folder, "a").unwrap();
     assert!(revoke(fleet_folder, "a").unwrap_err().to_string().contains("taken back before"));
-    let _broker = Broker::start(fleet_folder, port).await;
+    let _broker = Broker::of_fleet(fleet_folder, port).await;
     let standing = tried(&config).await;
     assert!(!standing.connected, "{standing:?}");
     let other = join(fleet_folder, "b").await;
