@@ -217,7 +217,6 @@ impl Home {
             .iter()
             .map(|load| LoadPoint { on: load.is_supplied() == Some(true), watts: value(load.power) });
         MinutePoint {
-            stamp,
             charge: [self.charge as f32 - 0.03, self.charge as f32, self.charge as f32 + 0.03],
             volts: value(battery.voltage),
             amps: value(battery.current),
@@ -226,6 +225,7 @@ impl Home {
             sun: value(self.image.sun),
             load: value(self.image.load),
             loads: loads.collect(),
+            ..MinutePoint::empty(stamp)
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::outputs::{Order, Outputs};
 use crate::readings::Readings;
 use crate::records::{Memory, Records, Reopening};
 use crate::summary::Summary;
+use crate::uplink::{Source, Standing};
 use crate::view::{Counts, Forecasts, MOST_POINTS, POINT_MINUTES, Point, View};
 use crate::watchdog::Watchdog;
 
@@ -67,6 +68,8 @@ pub struct Hub {
     /// Goes on trying while there is no journal.
     reopening: Reopening,
     page_fault: watch::Receiver<Option<String>>,
+    outbox: watch::Sender<Option<Source>>,
+    uplink: Option<watch::Receiver<Standing>>,
     clock: SteadyClock,
     tally: Tally,
     history: History,
@@ -101,6 +104,10 @@ pub struct Parts {
     pub page_fault: watch::Receiver<Option<String>>,
     /// The forecasting thread.
     pub forecasting: Forecasting,
+    /// Where the uplink is told of the journal.
+    pub outbox: watch::Sender<Option<Source>>,
+    /// How the uplink stands; none where the configuration has none.
+    pub uplink: Option<watch::Receiver<Standing>>,
     /// What persons ask for.
     pub asks: mpsc::Receiver<Request>,
     /// Where the view is published.
@@ -117,7 +124,7 @@ impl Hub {
         readings.totals().restore(&parts.memory.counters);
         let mut faults = Faults::default();
         let records = parts.records.map_err(|why| faults.set(Fault::Journal, Some(why))).ok();
-        Self {
+        let hub = Self {
             settings: Arc::new(home.settings.clone()),
             zone: Arc::new(home.zone.clone()),
             site: home.name.as_str().into(),
@@ -130,6 +137,8 @@ impl Hub {
             records,
             reopening: Reopening::new(Arc::clone(&home)),
             page_fault: parts.page_fault,
+            outbox: parts.outbox,
+            uplink: parts.uplink,
             clock: SteadyClock::default(),
             tally: Tally::default(),
             history: parts.memory.history,
@@ -146,7 +155,14 @@ impl Hub {
             rounds: 0,
             watchdog: Some(parts.watchdog),
             home,
-        }
+        };
+        hub.tell_uplink();
+        hub
+    }
+
+    /// Tells the uplink of the journal, where there is one.
+    fn tell_uplink(&self) {
+        self.outbox.send_replace(self.records.as_ref().map(Records::outbox));
     }
 
     /// Reads all relays once before the first cycle, so that it takes them as they are; at most as long as
@@ -313,6 +329,7 @@ impl Hub {
             self.history.absorb(&recent);
             self.learnt = Some(memory.learnt);
             self.records = Some(records);
+            self.tell_uplink();
         }
         let Some(records) = &mut self.records else { return };
         records.cycle(&self.settings, before, image, decision);
@@ -408,6 +425,7 @@ impl Hub {
             devices: self.readings.health(),
             meters: self.readings.totals().meters(),
             faults: self.faults.sentences(),
+            uplink: self.uplink.clone(),
             counts: self.counts,
         })));
     }

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use sunkeep_core::decision::Alarm;
 use sunkeep_core::evidence::{EndedSlot, History};
 use sunkeep_core::image::ProcessImage;
 use sunkeep_core::{Decision, Settings, State};
@@ -17,13 +19,12 @@ use crate::clock::Now;
 use crate::config;
 use crate::forecasts::Learnt;
 use crate::journal::{
-    Journal, JournalError, JournalHealth, JournalOptions, LastKnown, LoadPoint, MinutePoint, Recorder,
+    EventPoint, Journal, JournalError, JournalHealth, JournalOptions, Lane, LastKnown, MinutePoint, Recorder,
     Recovered, SlotPoint, recovered,
 };
+use crate::minute::Minute;
+use crate::uplink::Source;
 use crate::view::{MOST_POINTS, POINT_MINUTES, Point};
-
-/// A minute of telemetry, as its means are gathered.
-const MINUTE: Seconds = Seconds(60.0);
 
 /// The journal with what is gathered for it.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct Records {
     journal: Journal,
     recorder: Recorder,
     minute: Minute,
+    alarm: Option<Alarm>,
 }
 
 /// What a start finds.
@@ -104,14 +106,55 @@ impl Records {
         journal.keep_settings(settings, text);
         tell(journal.path(), &recovered);
         let memory = Memory::of(recovered);
-        Ok((Self { journal, recorder, minute: Minute::default() }, memory))
+        Ok((Self { journal, recorder, minute: Minute::default(), alarm: None }, memory))
     }
 
     /// Writes down a cycle.
     pub fn cycle(&mut self, settings: &Settings, before: &State, image: &ProcessImage, decision: &Decision) {
+        self.tell_the_fleet(settings, image, decision);
         self.recorder.record(before, image, decision);
         if let Some(minute) = self.minute.add(settings, image, decision, &self.recorder) {
             self.recorder.minute(minute);
+        }
+    }
+
+    /// What a sender of records needs: the file, and where to say what has arrived.
+    pub fn outbox(&self) -> Source {
+        Source { path: self.journal.path().into(), sent: self.journal.sent() }
+    }
+
+    /// Notes what was switched and why, and what protection began or ended.
+    fn tell_the_fleet(&mut self, settings: &Settings, image: &ProcessImage, decision: &Decision) {
+        let event = |lane, what: &str, fields| {
+            let Value::Object(fields) = fields else { return };
+            let stamp = self.recorder.stamp(image);
+            self.recorder.event(EventPoint { stamp, lane, what: what.into(), fields });
+        };
+        let ratio = decision.charge.best.ratio();
+        for change in &decision.changes {
+            let load = &settings.loads[usize::from(change.load)];
+            let mut fields = json!({
+                "load": load.name,
+                "tier": load.tier.word(),
+                "on": change.on,
+                "reason": change.because.word(),
+                "charge_best": ratio,
+            });
+            for (name, value) in change.because.figures() {
+                fields[name] = json!(value);
+            }
+            event(Lane::Decisions, "switched", fields);
+        }
+        if decision.alarm != self.alarm {
+            let of = |alarm: Option<Alarm>, raised: bool| {
+                if let Some(alarm) = alarm {
+                    let fields = json!({ "alarm": alarm, "raised": raised, "charge_best": ratio });
+                    event(Lane::Alerts, "protection", fields);
+                }
+            };
+            of(self.alarm, false);
+            of(decision.alarm, true);
+            self.alarm = decision.alarm;
         }
     }
 
@@ -149,6 +192,12 @@ impl Records {
                 Some(format!("The journal cannot be written, records wait in memory: {reason}."))
             }
         }
+    }
+
+    /// Ends what is being gathered and has it written, for at most `patience`; says whether it is on the disk.
+    pub fn flush(&mut self, patience: Duration) -> bool {
+        self.recorder.end_block();
+        self.journal.flush(patience)
     }
 
     /// Writes what is left, for at most `patience`.
@@ -227,61 +276,6 @@ fn past(minutes: &[MinutePoint]) -> Vec<Point> {
     }
     past.drain(..past.len().saturating_sub(MOST_POINTS));
     past
-}
-
-/// Gathers the means of a minute.
-#[derive(Debug, Default)]
-struct Minute {
-    began: Option<Uptime>,
-    cycles: u32,
-    /// Sum and number of fresh values of each reading, in the order of the process image.
-    sums: Vec<(f64, u32)>,
-}
-
-impl Minute {
-    /// Adds a cycle; hands out the minute that ends with it.
-    fn add(
-        &mut self,
-        settings: &Settings,
-        image: &ProcessImage,
-        decision: &Decision,
-        recorder: &Recorder,
-    ) -> Option<MinutePoint> {
-        let began = *self.began.get_or_insert(image.now);
-        self.cycles += 1;
-        self.sums.resize(image.readings().count(), (0.0, 0));
-        for ((sum, count), reading) in self.sums.iter_mut().zip(image.readings()) {
-            if let Some(value) = image.fresh(settings, reading) {
-                *sum += value;
-                *count += 1;
-            }
-        }
-        if image.now.since(began) < MINUTE && self.cycles < 60 {
-            return None;
-        }
-        let mean = |place: usize| {
-            let (sum, count) = *self.sums.get(place)?;
-            (count > 0).then(|| (sum / f64::from(count)) as f32)
-        };
-        // Places as `ProcessImage::readings` orders them: five of the battery, sun, total, then two a load.
-        let loads = decision.loads.iter().enumerate();
-        let charge = decision.charge;
-        let point = MinutePoint {
-            stamp: recorder.stamp(image),
-            charge: [charge.low, charge.best, charge.high].map(|charge| charge.ratio() as f32),
-            volts: mean(0),
-            amps: mean(1),
-            watts: mean(2),
-            celsius: mean(3),
-            sun: mean(5),
-            load: mean(6),
-            loads: loads
-                .map(|(number, load)| LoadPoint { on: load.on, watts: mean(7 + 2 * number) })
-                .collect(),
-        };
-        *self = Self { began: Some(image.now), ..Self::default() };
-        Some(point)
-    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use sunkeep_core::planner::Outlook;
 use sunkeep_core::{Decision, ProcessImage, Settings};
 use sunkeep_models::forecast::Forecast;
 use sunkeep_models::time::Zone;
+use tokio::sync::watch;
 
 use crate::language::Language;
+use crate::uplink::Standing;
 
 /// The hub after a cycle.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct View {
     pub meters: Arc<Vec<Meter>>,
     /// What is wrong with the hub itself, in sentences; empty when all is well.
     pub faults: Arc<Vec<String>>,
+    /// How the way to the fleet stands at this moment; `None` where there is none.
+    pub uplink: Option<watch::Receiver<Standing>>,
     /// Counts since the hub was started.
     pub counts: Counts,
 }

@@ -91,6 +91,8 @@ fn hub(home: &Arc<Home>, lines: &InMemory) -> (Hub, watch::Receiver<Option<Arc<V
     let (_, page_fault) = watch::channel(None);
     let (view, seen) = watch::channel(None);
     let hub = Hub::new(Parts {
+        outbox: tokio::sync::watch::channel(None).0,
+        uplink: None,
         home: Arc::clone(home),
         buses,
         reports,

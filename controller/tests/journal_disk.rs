@@ -242,7 +242,6 @@ fn the_file_stays_below_its_bound() {
             newest = home.cycle(&mut recorder, 3000).0.unwrap_or(newest);
         }
         recorder.minute(MinutePoint {
-            stamp: recorder.stamp(&home.image),
             charge: [0.4, 0.5, 0.6],
             volts: Some(13.1),
             amps: Some(1.0),
@@ -251,6 +250,7 @@ fn the_file_stays_below_its_bound() {
             sun: Some(100.0),
             load: Some(50.0),
             loads: vec![LoadPoint { on: true, watts: Some(10.0) }; 6],
+            ..MinutePoint::empty(recorder.stamp(&home.image))
         });
         if minute % 500 == 499 {
             // A reader beside the writer: it sees a whole journal, and does not make the log grow.
@@ -443,17 +443,7 @@ fn time_that_is_learnt_late_stamps_what_came_before() {
         for cycle in 0..if boot == 0 { 90 } else { 600 } {
             home.cycle(&mut recorder, 1000);
             if cycle % 60 == 59 {
-                recorder.minute(MinutePoint {
-                    stamp: recorder.stamp(&home.image),
-                    charge: [0.0; 3],
-                    volts: None,
-                    amps: None,
-                    watts: None,
-                    celsius: None,
-                    sun: None,
-                    load: None,
-                    loads: Vec::new(),
-                });
+                recorder.minute(MinutePoint::empty(recorder.stamp(&home.image)));
             }
         }
         drop(recorder);

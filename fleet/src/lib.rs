@@ -5,6 +5,7 @@
 //! | [`clock`] | the machine's clock, asked nowhere else |
 //! | [`ingest`] | from the broker into the lake: judged, without repeats, acknowledged once it is durable |
 //! | [`key_file`] | signing keys as files: made, read, and refused where others could read them |
+//! | [`provision`] | hubs join: authority, certificates, the broker's rules, inventory |
 //! | [`lake`] | a lake that is written and compacted, in a folder or an object store |
 //! | [`root`] | the root that a fleet's hubs trust: which keys sign what |
 //!
@@ -14,4 +15,5 @@ pub mod clock;
 pub mod ingest;
 pub mod key_file;
 pub mod lake;
+pub mod provision;
 pub mod root;

@@ -15,8 +15,9 @@ use sunkeep_ota::time::Utc;
 const DAY: i64 = 86_400;
 
 mod lake_commands;
+mod provision_commands;
 
-/// For operators of a fleet of hubs: keys, the root that hubs trust, and the lake of what hubs send.
+/// For operators of a fleet of hubs: keys, the root that hubs trust, hubs that join, and the lake of what hubs send.
 #[derive(Parser)]
 #[command(name = "sunkeep-fleet", version, max_term_width = 100)]
 struct Arguments {
@@ -33,6 +34,10 @@ enum Command {
     },
     /// Sign the first root of a fleet, which hubs are given when they are set up.
     Root(RootArguments),
+    /// Make hubs: certificates and keys, what the broker needs, an inventory.
+    Provision(provision_commands::ProvisionArguments),
+    /// Take a hub's certificate back.
+    Revoke(provision_commands::RevokeArguments),
     /// Take what hubs publish from the broker into the lake, until SIGTERM or SIGINT.
     Ingest(lake_commands::IngestArguments),
     /// Put the files of each hour of a lake together, without repeats.
@@ -85,6 +90,8 @@ fn run(command: &Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Root(arguments) => sign_root(arguments),
+        Command::Provision(arguments) => arguments.run(),
+        Command::Revoke(arguments) => arguments.run(),
         Command::Ingest(arguments) => Ok(arguments.run()?),
         Command::Compact(arguments) => {
             let left = arguments.run()?;

@@ -8,6 +8,7 @@
 pub mod adaptation;
 pub mod baseline;
 pub mod battery;
+pub mod bundle;
 pub mod contract;
 pub mod day_grid;
 pub mod digest;

@@ -5,6 +5,7 @@
 //! - [`hub`]: the hub's process, its log and its page.
 //! - [`service`]: what a service manager does: listens to the hub and counts.
 //! - [`ticks`]: a clock that the test drives.
+//! - [`broker`]: a real MQTT broker, its certificates, and a line to it that breaks.
 //! - [`disk`]: a small disk that can be filled.
 //!
 //! Helpers fail by panicking, for they run in tests only. Every wait has a bound.
@@ -16,6 +17,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests of a running process wait in real time")]
 
+pub mod broker;
 pub mod disk;
 pub mod house;
 pub mod hub;

@@ -12,7 +12,7 @@ use sunkeep_models::time::{Slot, Uptime};
 use crate::decision::Decision;
 use crate::disaggregate::{Shared, SharedSlot, TIERS, TierSet};
 use crate::image::{ProcessImage, Reading};
-use crate::settings::Settings;
+use crate::settings::{Settings, Tier};
 use crate::steps::is_unmetered;
 
 /// State of charge above which a battery that takes nothing is in float, and panels are throttled.
@@ -190,13 +190,10 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Dem
     let mut tiers = [Evidence::Measured(0.0); TIERS];
     let mut sharing = [Sharing::default(); TIERS];
     let (mut known, mut shed) = (0.0, false);
-    for (number, decided) in decision.loads.iter().enumerate() {
+    for number in 0..decision.loads.len() {
         let tier = tier_of(settings, number);
         let readings = image.loads.get(number);
-        // Cut off by the hub, by its relay's own doing, or by hardware between.
-        let cut =
-            fresh(readings.and_then(|readings| readings.supplied)).is_some_and(|supplied| supplied < 0.5);
-        let on = decided.on && !cut;
+        let on = is_supplied(settings, image, decision, number);
         shed |= !on;
         let takes = if on { takes(settings, decision, number) } else { 0.0 };
         let watts = if image.load.is_some() && is_unmetered(image, number) {
@@ -232,6 +229,43 @@ fn demand(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Dem
         }
     }
     Demand { tiers, total: total(read(0.0)), rest: Some((read(known), on)) }
+}
+
+/// What a cycle tells the fleet of demand and sun, in the words of the lake.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observed {
+    /// Demand of each tier, W, as far as its loads are measured or told by their plates; `None` where a part of it is
+    /// off or nobody measures it. The last holds background work, too.
+    pub tiers: [Option<f64>; TIERS],
+    /// Demand of all, W; `None` while something is off.
+    pub total: Option<f64>,
+    /// Whether every load of a tier is supplied; `None` where it has none.
+    pub on: [Option<bool>; Tier::ALL.len()],
+    /// Whether the panels may be kept from giving what they could.
+    pub throttled: bool,
+}
+
+/// What this cycle tells of demand and sun.
+pub fn observed(settings: &Settings, image: &ProcessImage, decision: &Decision) -> Observed {
+    let known = |evidence: Evidence| match evidence {
+        Evidence::Measured(watts) => Some(watts),
+        Evidence::Missing | Evidence::Masked => None,
+    };
+    let Demand { tiers, total, .. } = demand(settings, image, decision);
+    let mut on = [None; Tier::ALL.len()];
+    for (number, load) in settings.loads.iter().enumerate() {
+        let tier = &mut on[load.tier.place()];
+        *tier = Some(tier.unwrap_or(true) && is_supplied(settings, image, decision, number));
+    }
+    let tiers = std::array::from_fn(|place| known(tiers[place]).filter(|_| !blind(settings, image, place)));
+    let throttled = takes_no_more(settings, image, decision.charge);
+    Observed { tiers, total: known(total), on, throttled }
+}
+
+/// Whether a load gets power: not cut off by the hub, by its relay's own doing, or by hardware between.
+fn is_supplied(settings: &Settings, image: &ProcessImage, decision: &Decision, load: usize) -> bool {
+    let supplied = image.loads.get(load).and_then(|readings| image.fresh(settings, readings.supplied));
+    decision.loads[load].on && supplied.is_none_or(|supplied| supplied >= 0.5)
 }
 
 /// What the panels could deliver now, W; `None` where nobody measures it or they may be throttled.

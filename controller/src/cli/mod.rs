@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod join;
 mod plan;
 mod replay;
 mod run;
@@ -34,6 +35,8 @@ enum Command {
     Explain(explain::Explain),
     /// Print what the coming 48 hours are expected to bring, and below which charge each tier will be shed.
     Plan(plan::Plan),
+    /// Join a fleet with the file that its operator made for this hub.
+    Join(join::Join),
 }
 
 /// Why a command failed.
@@ -87,6 +90,7 @@ impl Arguments {
                 Command::Replay(replay) => replay.run(),
                 Command::Explain(explain) => explain.run(),
                 Command::Plan(plan) => plan.run(),
+                Command::Join(join) => join.run(),
             }
         });
         // Tasks that wait on a dead bus end with the process.

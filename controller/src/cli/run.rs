@@ -19,6 +19,7 @@ use crate::hub::{Hub, Parts, Patience};
 use crate::lockstep::Lockstep;
 use crate::page;
 use crate::records::{Memory, Records};
+use crate::uplink;
 use crate::view::View;
 use crate::watchdog::Watchdog;
 
@@ -115,7 +116,11 @@ async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
         .map_err(|source| CliError::System { what: "cannot start the forecasting thread".into(), source })?;
     let (ask, asks) = mpsc::channel(MOST_ASKS);
     let (view, watch) = watch::channel(None);
-    let page_fault = serve_page(home.page.clone(), watch, ask).await;
+    let page_fault = serve_page(home.page.clone(), watch.clone(), ask).await;
+    let (outbox, source) = watch::channel(None);
+    let uplink = home.uplink.clone().map(|config| uplink::start(config, source, watch)).transpose();
+    let uplink =
+        uplink.map_err(|source| CliError::System { what: "cannot start the uplink".into(), source })?;
     Ok(Hub::new(Parts {
         home: Arc::clone(home),
         buses,
@@ -126,6 +131,8 @@ async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
         asks,
         view,
         page_fault,
+        outbox,
+        uplink,
         watchdog: Watchdog::open(home.watchdog.as_deref()),
     }))
 }

@@ -8,6 +8,7 @@ use sunkeep_core::settings::Tier;
 use sunkeep_models::battery::{Chemistry, ReportedBy};
 use toml::Spanned;
 
+use super::uplink::Encoding;
 use crate::device_file::Parity;
 use crate::gpio::Bias;
 
@@ -42,6 +43,7 @@ pub(super) struct File {
     pub(super) page: PageTable,
     #[serde(default)]
     pub(super) journal: JournalTable,
+    pub(super) uplink: Option<UplinkTable>,
     #[serde(default)]
     pub(super) watchdog: WatchdogTable,
 }
@@ -298,6 +300,24 @@ fn default_listen() -> Spanned<String> {
 pub(super) struct JournalTable {
     pub(super) path: Option<String>,
     pub(super) max_mb: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UplinkTable {
+    pub(super) broker: Spanned<String>,
+    pub(super) site: Option<Spanned<String>>,
+    pub(super) hub: Option<Spanned<String>>,
+    pub(super) ca: Option<String>,
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) topic: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) encoding: Encoding,
+    pub(super) telemetry_minutes: Option<Spanned<u16>>,
+    pub(super) waits_for_sun_hours: Option<Spanned<u16>>,
+    pub(super) monthly_mb: Option<Spanned<u16>>,
+    pub(super) keep_alive_s: Option<Spanned<u16>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@ mod care;
 mod connect;
 mod file;
 mod resolve;
+mod uplink;
 mod wiring;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use sunkeep_models::time::Zone;
 use crate::language::Language;
 
 pub use file::{ContactWiring, GpioDriver, HubDead, HubStops};
+pub use uplink::{Encoding, TlsFiles, Uplink};
 pub use wiring::{Bus, BusLink, ChannelWiring, Device, Gpio, Place, Pulse, Relay, RelayAt, Term, Wiring};
 
 /// Most problems that a refusal lists.
@@ -47,6 +49,8 @@ pub struct Home {
     pub page: Page,
     /// The journal.
     pub journal: Journal,
+    /// The way to the fleet, where there is one.
+    pub uplink: Option<Uplink>,
     /// The board's watchdog, where there is one.
     pub watchdog: Option<PathBuf>,
     /// The text it was resolved from.

@@ -13,8 +13,8 @@ use toml::Spanned;
 use crate::gpio::MAX_INPUTS;
 use crate::language::Language;
 
-use super::file::{BatteryTable, File, LimitsTable, LoadTable, ReserveTable, SiteTable};
-use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect};
+use super::file::{BatteryTable, File, JournalTable, LimitsTable, LoadTable, ReserveTable, SiteTable};
+use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect, uplink};
 
 /// Most buses, devices and loads of a home.
 const MAX_THINGS: usize = 64;
@@ -73,15 +73,13 @@ pub(super) fn home(
         problems.at(&value.span(), what);
     }
     let page = page(file, problems);
-    let max_mb = file.journal.max_mb.as_ref();
-    if let Some(value) = max_mb.filter(|value| !(4..=65_536).contains(value.get_ref())) {
-        problems.at(&value.span(), format!("max_mb is {}, expected 4 to 65536", value.get_ref()));
-    }
+    let journal = journal(&file.journal, problems);
     let panels = file.panels.as_ref().map(|table| Panels {
         peak_w: problems.number("peak_w", &table.peak_w, 1.0, 1e6),
         tilt_deg: problems.number_or("tilt_deg", table.tilt_deg.as_ref(), 0.0, 90.0, 10.0),
         azimuth_deg: problems.number_or("azimuth_deg", table.azimuth_deg.as_ref(), 0.0, 360.0, 180.0),
     });
+    let uplink = file.uplink.as_ref().and_then(|table| uplink::uplink(table, &file.site, problems));
     let (Some(zone), Some(page)) = (zone, page) else { return Ok(None) };
     Ok(Some(Home {
         name: file.site.name.get_ref().clone(),
@@ -91,10 +89,8 @@ pub(super) fn home(
         settings,
         wiring,
         page,
-        journal: Journal {
-            path: file.journal.path.as_deref().unwrap_or("/var/lib/sunkeep/journal.sqlite").into(),
-            max_bytes: max_mb.map_or(64, |value| *value.get_ref()).saturating_mul(1024 * 1024),
-        },
+        journal,
+        uplink,
         watchdog: file.watchdog.device.as_ref().map(PathBuf::from),
         text: text.into(),
     }))
@@ -327,6 +323,16 @@ fn loads(tables: &[Spanned<LoadTable>], problems: &mut Problems<'_>) -> Vec<Load
         }
     });
     loads.collect()
+}
+
+fn journal(table: &JournalTable, problems: &mut Problems<'_>) -> Journal {
+    if let Some(value) = table.max_mb.as_ref().filter(|value| !(4..=65_536).contains(value.get_ref())) {
+        problems.at(&value.span(), format!("max_mb is {}, expected 4 to 65536", value.get_ref()));
+    }
+    Journal {
+        path: table.path.as_deref().unwrap_or("/var/lib/sunkeep/journal.sqlite").into(),
+        max_bytes: table.max_mb.as_ref().map_or(64, |value| *value.get_ref()).saturating_mul(1024 * 1024),
+    }
 }
 
 fn page(file: &File, problems: &mut Problems<'_>) -> Option<Page> {

@@ -18,6 +18,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod moment;
+pub mod outbox;
 mod points;
 mod queue;
 mod recorder;
@@ -38,7 +39,9 @@ use tokio::sync::watch;
 
 pub use error::JournalError;
 pub use moment::{Moment, known_span, moment};
-pub use points::{LoadPoint, MinutePoint, SlotPoint, Stamp, StoreId};
+pub use points::{
+    DemandPoint, EventPoint, Lane, LoadPoint, MINUTE_MS, MinutePoint, SlotPoint, Stamp, StoreId,
+};
 pub use recorder::Recorder;
 pub use replay::{ChangeRow, Changes, Finding, ReplayReport, TimeRange, What, replay};
 pub use schema::{PAGE_SIZE, SetAside};
@@ -187,6 +190,11 @@ impl Journal {
     pub fn keep_settings(&self, settings: &Settings, text: &str) {
         let digest = settings.digest();
         self.queue.push_settings(SettingsRow { digest, settings: settings.clone(), text: text.into() });
+    }
+
+    /// Where those who send records say what has arrived.
+    pub fn sent(&self) -> outbox::Sent {
+        outbox::Sent::new(Arc::clone(&self.queue))
     }
 
     /// Tells when records stop reaching the disk, and when they reach it again; each once.

@@ -9,12 +9,15 @@ use sunkeep_core::Settings;
 use sunkeep_core::settings::SettingsDigest;
 
 use super::block::Block;
-use super::points::{MinutePoint, SlotPoint};
+use super::outbox::Metered;
+use super::points::{EventPoint, Lane, MinutePoint, SlotPoint, StoreId};
 
 /// Minutes that wait at the most: two days.
 const MINUTES: usize = 2880;
 /// Slots that wait at the most: four days.
 const SLOTS: usize = 192;
+/// Events that wait at the most.
+const EVENTS: usize = 1024;
 /// Settings that wait at the most.
 const SETTINGS: usize = 8;
 /// Counters there may be.
@@ -46,6 +49,11 @@ pub(super) struct TimeLearnt {
 pub(super) struct Batch {
     pub(super) blocks: Vec<Arc<Block>>,
     pub(super) minutes: Vec<(u64, MinutePoint)>,
+    pub(super) events: Vec<(u64, EventPoint)>,
+    /// Of each lane, the newest record that the broker has; with the store that it was of.
+    pub(super) sent: BTreeMap<Lane, (StoreId, i64)>,
+    /// What went over the line in a month.
+    pub(super) metered: Option<Metered>,
     pub(super) slots: Vec<(u64, SlotPoint)>,
     pub(super) settings: Vec<(u64, SettingsRow)>,
     pub(super) counters: BTreeMap<String, u64>,
@@ -66,6 +74,9 @@ struct Waiting {
     blocks: VecDeque<Arc<Block>>,
     block_bytes: usize,
     minutes: VecDeque<(u64, MinutePoint)>,
+    events: VecDeque<(u64, EventPoint)>,
+    sent: BTreeMap<Lane, (StoreId, i64)>,
+    metered: Option<Metered>,
     slots: VecDeque<(u64, SlotPoint)>,
     settings: VecDeque<(u64, SettingsRow)>,
     counters: BTreeMap<String, u64>,
@@ -119,6 +130,27 @@ impl Queue {
             waiting.minutes.pop_front();
             waiting.dropped += 1;
         }
+    }
+
+    pub(super) fn push_event(&self, event: EventPoint) {
+        let mut waiting = self.lock();
+        let number = waiting.next();
+        waiting.events.push_back((number, event));
+        if waiting.events.len() > EVENTS {
+            waiting.events.pop_front();
+            waiting.dropped += 1;
+        }
+    }
+
+    pub(super) fn set_sent(&self, lane: Lane, store: StoreId, upto: i64) {
+        let mut waiting = self.lock();
+        let newest = waiting.sent.entry(lane).or_insert((store, upto));
+        *newest = if newest.0 == store { (store, upto.max(newest.1)) } else { (store, upto) };
+    }
+
+    /// Not worth a commit of its own: written with the next block.
+    pub(super) fn set_metered(&self, metered: Metered) {
+        self.lock().metered = Some(metered);
     }
 
     pub(super) fn push_slot(&self, slot: SlotPoint) {
@@ -195,6 +227,11 @@ impl Queue {
             }
         }
         take_off(&mut waiting.minutes, batch.minutes.last().map(|(number, _)| *number));
+        take_off(&mut waiting.events, batch.events.last().map(|(number, _)| *number));
+        if waiting.metered == batch.metered {
+            waiting.metered = None;
+        }
+        waiting.sent.retain(|lane, upto| batch.sent.get(lane) != Some(upto));
         take_off(&mut waiting.slots, batch.slots.last().map(|(number, _)| *number));
         take_off(&mut waiting.settings, batch.settings.last().map(|(number, _)| *number));
         waiting.counters.retain(|name, total| batch.counters.get(name) != Some(total));
@@ -258,6 +295,9 @@ impl Waiting {
     fn is_empty(&self) -> bool {
         self.blocks.is_empty()
             && self.minutes.is_empty()
+            && self.events.is_empty()
+            && self.sent.is_empty()
+            && self.metered.is_none()
             && self.slots.is_empty()
             && self.settings.is_empty()
             && self.counters.is_empty()
@@ -269,6 +309,9 @@ impl Waiting {
         Batch {
             blocks: self.blocks.iter().take(BATCH).cloned().collect(),
             minutes: self.minutes.iter().cloned().collect(),
+            events: self.events.iter().cloned().collect(),
+            sent: self.sent.clone(),
+            metered: self.metered,
             slots: self.slots.iter().copied().collect(),
             settings: self.settings.iter().cloned().collect(),
             counters: self.counters.clone(),

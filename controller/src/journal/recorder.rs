@@ -8,7 +8,7 @@ use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
 
 use super::block::{Draft, MAX_CYCLES};
-use super::points::{MinutePoint, SlotPoint, Stamp};
+use super::points::{EventPoint, Lane, MinutePoint, SlotPoint, Stamp};
 use super::queue::{Queue, TimeLearnt};
 
 /// Gathers what the cycle saw and decided. One to a journal; when it is dropped, the open block is ended.
@@ -70,6 +70,11 @@ impl Recorder {
         self.queue.push_minute(minute);
     }
 
+    /// Notes something for the fleet to know; it is written with the next block.
+    pub fn event(&self, event: EventPoint) {
+        self.queue.push_event(event);
+    }
+
     /// Notes the means of a slot, or corrects them; written with the next block.
     pub fn slot(&self, slot: SlotPoint) {
         self.queue.push_slot(slot);
@@ -93,6 +98,16 @@ impl Recorder {
         let Uptime(uptime) = image.now;
         let unix_at_start = wall.unix.saturating_sub((uptime / 1000) as i64);
         self.queue.learn_time(TimeLearnt { boot: self.boot, unix_at_start });
+        let fields = serde_json::json!({
+            "boot": self.boot,
+            "boot_wall_ms": unix_at_start * 1000,
+            "uncertainty_ms": (wall.uncertainty.0 * 1000.0).ceil(),
+            "source": wall.source,
+        });
+        if let serde_json::Value::Object(fields) = fields {
+            let (stamp, lane) = (self.stamp(image), Lane::Decisions);
+            self.event(EventPoint { stamp, lane, what: "time_learnt".into(), fields });
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::points::StoreId;
 /// "SUNK": marks a database as a journal.
 const APPLICATION: i64 = 0x5355_4e4b;
 /// Layout this version reads and writes.
-const LAYOUT: i64 = 7;
+const LAYOUT: i64 = 8;
 /// Size of a page, bytes. A commit rewrites whole pages, so small ones write less; the measurement is in
 /// the example `journal_bytes`.
 pub const PAGE_SIZE: u32 = 512;
@@ -35,6 +35,10 @@ CREATE TABLE block(seq INTEGER PRIMARY KEY, boot INTEGER NOT NULL, first INTEGER
     changes INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB NOT NULL);
 CREATE TABLE minute(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, uptime INTEGER NOT NULL, unix INTEGER,
     data BLOB NOT NULL);
+CREATE TABLE event(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, boot INTEGER NOT NULL, uptime INTEGER NOT NULL,
+    unix INTEGER, what TEXT NOT NULL, fields TEXT NOT NULL);
+CREATE INDEX event_of_lane ON event(lane, id);
+CREATE TABLE mark(name INTEGER PRIMARY KEY, upto INTEGER NOT NULL);
 CREATE TABLE slot(slot INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE counter(name TEXT PRIMARY KEY, total INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE learnt(name TEXT PRIMARY KEY, data BLOB NOT NULL);

@@ -10,11 +10,12 @@ use sunkeep_models::time::{Slot, Uptime, WallTime};
 
 use super::block::{self, Block, Check, Cycles, Head, Unreadable};
 use super::error::JournalError;
+use super::outbox;
 use super::points::{MinutePoint, SlotPoint, Stamp};
 use super::queue::{Batch, TimeLearnt};
 use super::schema::{self, LOG_BYTES, Opened};
 
-/// Minutes kept: 90 days.
+/// Minutes kept once they were sent: 90 days.
 pub const KEPT_MINUTES: u64 = 90 * 1440;
 /// Slots kept: 40 days.
 pub const KEPT_SLOTS: u64 = 40 * 48;
@@ -97,6 +98,7 @@ impl Store {
             self.opened.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let incoming: u64 = batch.blocks.iter().map(|block| block.data.len() as u64 + 200).sum::<u64>()
             + batch.minutes.len() as u64 * 200
+            + batch.events.len() as u64 * 400
             + batch.learnt.values().map(|data| data.len() as u64).sum::<u64>();
         make_room(&transaction, max.saturating_sub(incoming / page_size * 5 / 4 + 32))?;
         transaction.prepare_cached("UPDATE meta SET boot = ?1 WHERE boot < ?1")?.execute([boot])?;
@@ -110,6 +112,9 @@ impl Store {
             insert_block(&transaction, block)?;
         }
         insert_points(&transaction, batch)?;
+        outbox::insert_events(&transaction, &batch.events)?;
+        outbox::mark_sent(&transaction, self.opened.store, &batch.sent)?;
+        outbox::mark_metered(&transaction, batch.metered)?;
         if let Some(time) = batch.time {
             stamp_earlier(&transaction, time)?;
         }
@@ -207,7 +212,9 @@ fn insert_points(db: &Transaction<'_>, batch: &Batch) -> Result<()> {
 /// Fills in the wall clock of this boot's rows from before it was learnt. Rows of a boot lie together at
 /// the end, so the walk goes backwards and ends at the boot before.
 fn stamp_earlier(db: &Transaction<'_>, time: TimeLearnt) -> Result<()> {
-    for (table, key, uptime) in [("block", "seq", "last"), ("minute", "id", "uptime")] {
+    for (table, key, uptime) in
+        [("block", "seq", "last"), ("minute", "id", "uptime"), ("event", "id", "uptime")]
+    {
         let sql = format!("SELECT coalesce(max({key}), -1) FROM {table} WHERE boot < ?1");
         let before: i64 = db.query_row(&sql, [time.boot], |row| row.get(0))?;
         let sql = format!(
@@ -221,8 +228,11 @@ fn stamp_earlier(db: &Transaction<'_>, time: TimeLearnt) -> Result<()> {
 /// Drops what is older than its time.
 fn forget(db: &Transaction<'_>, batch: &Batch) -> Result<()> {
     if !batch.minutes.is_empty() {
-        db.prepare_cached("DELETE FROM minute WHERE id <= (SELECT max(id) FROM minute) - ?1")?
-            .execute([KEPT_MINUTES as i64])?;
+        outbox::thin(db)?;
+        outbox::forget_minutes(db, KEPT_MINUTES)?;
+    }
+    if !batch.events.is_empty() {
+        outbox::forget_events(db)?;
     }
     if !batch.slots.is_empty() {
         db.execute(
@@ -241,17 +251,11 @@ fn forget(db: &Transaction<'_>, batch: &Batch) -> Result<()> {
 
 /// Deletes the oldest blocks, and when none is left the oldest minutes, until so few pages are in use.
 fn make_room(db: &Transaction<'_>, pages: u64) -> Result<()> {
-    let mut deletes = ["block", "minute"].into_iter().map(|table| {
-        let key = if table == "block" { "seq" } else { "id" };
-        format!(
-            "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} ORDER BY {key} LIMIT {EVICTED})"
-        )
-    });
-    let Some(mut delete) = deletes.next() else { return Ok(()) };
+    let delete =
+        format!("DELETE FROM block WHERE seq IN (SELECT seq FROM block ORDER BY seq LIMIT {EVICTED})");
     while pages_in_use(db)? > pages {
-        if db.execute(&delete, [])? == 0 {
-            let Some(next) = deletes.next() else { return Ok(()) };
-            delete = next;
+        if db.execute(&delete, [])? == 0 && !outbox::evict_minutes(db, EVICTED)? {
+            return Ok(());
         }
     }
     Ok(())

@@ -79,6 +79,7 @@ pub(super) fn document(view: &View, age: f64) -> Value {
         "devices": *view.devices,
         "meters": *view.meters,
         "faults": *view.faults,
+        "uplink": view.uplink.as_ref().map(|standing| standing.borrow().clone()),
         "counts": view.counts,
     })
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use sunkeep::config::Page;
 use sunkeep::language::Language;
+use sunkeep::uplink::Standing;
 use sunkeep::view::{Counts, DeviceHealth, Forecasts, Meter, POINT_MINUTES, Point, View};
 use sunkeep_core::evidence::History;
 use sunkeep_core::image::{ProcessImage, Reading, Request};
@@ -135,6 +136,7 @@ impl Home {
                 devices: Arc::new(devices()),
                 meters: Arc::new(vec![Meter { name: "main".into(), wh: 12_340.0 }]),
                 faults: Arc::default(),
+                uplink: Some(tokio::sync::watch::channel(Standing { waiting: 12, ..Standing::default() }).1),
                 counts: Counts {
                     cycles: 199_940,
                     sheds: 14,

@@ -65,7 +65,7 @@ async fn a_plan(tool: &Tool) -> anyhow::Result<Vec<f64>> {
     let program = std::env::current_exe().context("finding this program")?;
     let run = async |plans: u16| -> anyhow::Result<Vec<f64>> {
         // Arguments that the command line wants, and no plan needs.
-        let plans = ["--sunkeep", "", "--python", "", "--plans", &plans.to_string()].map(str::to_owned);
+        let plans = ["--sunkeep", "-", "--python", "-", "--plans", &plans.to_string()].map(str::to_owned);
         let output = Command::new("valgrind").args(tool.arguments).arg(&program).args(plans).output().await?;
         let log = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(output.status.success(), "no plans were made: {log}");

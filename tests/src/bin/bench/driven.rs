@@ -217,6 +217,11 @@ impl Driven {
         Ok(took)
     }
 
+    /// What the hub shows to programs.
+    pub(crate) async fn view(&mut self) -> anyhow::Result<Value> {
+        self.hub.view().await
+    }
+
     /// Ends the run; what the hub counted, and its log.
     pub(crate) async fn end(mut self) -> anyhow::Result<(Value, String)> {
         self.say(&ToHub::Stop {}).await?;

@@ -59,6 +59,12 @@ impl Home {
         Ok(Self { running, config, page, dir })
     }
 
+    /// Adds to the hub's configuration.
+    pub(crate) fn add(&self, text: &str) -> anyhow::Result<()> {
+        let written = std::fs::read_to_string(&self.config).context("reading the configuration")?;
+        std::fs::write(&self.config, format!("{written}\n{text}")).context("adding to the configuration")
+    }
+
     /// Where the hub's log goes.
     pub(crate) fn log(&self) -> PathBuf {
         self.dir.path().join("hub.log")

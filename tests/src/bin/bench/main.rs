@@ -15,6 +15,7 @@ mod memory;
 mod plans;
 mod process;
 mod runtimes;
+mod uplink;
 mod years;
 
 use std::io::Write as _;
@@ -61,6 +62,8 @@ enum Stage {
     Lockstep,
     /// `sunkeep run` in lock-step under valgrind, where that is installed: instructions, heap allocations.
     Counts,
+    /// `sunkeep run` in lock-step with a broker, where Mosquitto is installed: bytes a day on the line.
+    Uplink,
     /// tract and onnxruntime side by side.
     Inference,
     /// The decision core in process.
@@ -91,6 +94,11 @@ fn main() -> anyhow::Result<ExitCode> {
                 continue;
             }
             Stage::Counts => runtime.block_on(counts::measure(&arguments.sunkeep)),
+            Stage::Uplink if !sunkeep_tests::broker::is_installed() => {
+                report.leave_out(name, "mosquitto is not installed");
+                continue;
+            }
+            Stage::Uplink => runtime.block_on(uplink::measure(&arguments.sunkeep)),
             Stage::Inference => runtimes::measure(&arguments.python),
             Stage::Years => years::measure(),
         };
