@@ -99,7 +99,7 @@ pub fn telemetry() -> SchemaRef {
 /// - `charge_low`, `charge_best`, `charge_high`: state of charge, 0 to 1, with its bounds.
 /// - `loads`: for each load its `name`, whether it was supplied (`on`) and its demand (`w`, W).
 /// - `more`: any other channel by `name`, with its `value`, so that a newer hub loses nothing.
-/// - `thinned_of`: records that this one was merged from; null where it is one as it was made.
+/// - `thinned_of`: records that this one was merged from; null or 1 where it is one as it was made.
 pub fn filed_telemetry() -> SchemaRef {
     let mut fields: Vec<Field> = telemetry().fields().iter().map(|field| field.as_ref().clone()).collect();
     let measured =
