@@ -5,8 +5,12 @@
 //! to the bit. What a sum means is for `slots`.
 
 use core::fmt::Write as _;
+use std::sync::Arc;
 
-use sunkeep_models::lake::{ABSURD_WATTS, LONGEST_SPAN_MS, PLAUSIBLE_WALL_MS, TIERS};
+use arrow_schema::{Schema, SchemaRef};
+use sunkeep_models::lake::{
+    self, ABSURD_WATTS, CORRECTIONS, LONGEST_SPAN_MS, PLAUSIBLE_WALL_MS, SITES, TELEMETRY, TIERS, WEATHER,
+};
 use sunkeep_models::time::SLOT_SECONDS;
 
 /// Which tables beside telemetry the lake has.
@@ -64,17 +68,38 @@ pub(super) fn sites() -> String {
     )
 }
 
-/// The records of some sites as they came, without those that lack part of their identity, and without columns that
-/// no question needs; `site` comes first.
-pub(super) fn swept(sites: Sites<'_>) -> String {
-    let supplied = TIERS.map(|tier| format!("{tier}_on")).join(", ");
-    format!(
-        "SELECT {IDENTITY}, uptime_ms, span_ms, wall, wall_uncertainty_ms, load_w, pv_w, throttled,
-           ambient_c, irradiance_w_m2, {supplied}
-         FROM telemetry WHERE {} AND {}",
-        sites.condition(),
-        named()
-    )
+/// The columns of a table that the questions need; first the one that says whose a row is.
+fn swept_columns(table: &str) -> Vec<String> {
+    let columns = match table {
+        SITES => "site, zone, place",
+        CORRECTIONS => "site, hub, store, boot, boot_wall, uncertainty_ms",
+        WEATHER => "place, start, temperature_c, irradiance_w_m2, cloud_share",
+        _ => {
+            "site, hub, store, boot, sequence, uptime_ms, span_ms, wall, wall_uncertainty_ms, load_w, pv_w, \
+             throttled, ambient_c, irradiance_w_m2"
+        }
+    };
+    let supplied = TIERS.map(|tier| format!("{tier}_on"));
+    let supplied = supplied.into_iter().filter(|_| table == TELEMETRY);
+    columns.split(", ").map(str::to_owned).chain(supplied).collect()
+}
+
+/// The schema of what [`swept`] gives.
+pub(super) fn swept_schema(table: &str) -> SchemaRef {
+    let (columns, known) = (swept_columns(table), lake::table(table));
+    let fields = columns.iter().filter_map(|name| known.as_ref()?.field_with_name(name).ok());
+    Arc::new(Schema::new(fields.map(|field| field.clone().with_nullable(true)).collect::<Vec<_>>()))
+}
+
+/// The rows of some sites as they came (of weather, all), without columns that no question needs, and without
+/// records that lack part of their identity.
+pub(super) fn swept(table: &str, sites: Sites<'_>) -> String {
+    let condition = match table {
+        TELEMETRY => format!("{} AND {}", sites.condition(), named()),
+        WEATHER => "true".into(),
+        _ => sites.condition(),
+    };
+    format!("SELECT {} FROM {table} WHERE {condition}", swept_columns(table).join(", "))
 }
 
 /// The facts of each site: `site`, `zone`, `place`, as often as they were written.
