@@ -218,3 +218,121 @@ enum Targets<'a> {
     One(usize),
     Some(&'a [usize]),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray, new_null_array};
+    use arrow_schema::{DataType, Schema};
+    use datafusion::prelude::SessionConfig;
+    use sunkeep_models::lake::{self, SITES, TELEMETRY};
+    use sunkeep_models::time::Zone;
+
+    use super::*;
+    use crate::facts::SiteFacts;
+
+    /// Writes a table of the lake whose rows belong to these sites or places.
+    fn write(lake: &Path, table: &str, owners: &[&str]) {
+        let schema = lake::table(table).unwrap();
+        let columns = schema.fields().iter().map(|field| -> ArrayRef {
+            match field.data_type() {
+                DataType::Utf8 => Arc::new(StringArray::from(owners.to_vec())),
+                DataType::Int64 => Arc::new(Int64Array::from_iter_values(0..owners.len() as i64)),
+                other => new_null_array(other, owners.len()),
+            }
+        });
+        let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let rows = RecordBatch::try_new(schema.clone(), columns.collect()).unwrap();
+        fs::create_dir_all(lake.join(table)).unwrap();
+        let mut writer = TableWriter::create(&lake.join(table).join("part.parquet"), &schema, 100).unwrap();
+        writer.write(&rows).unwrap();
+        writer.finish().unwrap();
+    }
+
+    /// Whose rows a pass has, by name.
+    fn owners(place: &Workplace, table: &str, pass: usize) -> Vec<String> {
+        let batches = read(&place.rows(table, pass..=pass)).unwrap().map(Result::unwrap);
+        let owners = |batch: RecordBatch| {
+            let owners = as_string_array(batch.column(0)).unwrap();
+            owners.iter().map(|owner| owner.unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let mut owners: Vec<String> = batches.flat_map(owners).collect();
+        owners.sort_unstable();
+        owners
+    }
+
+    /// Parts a lake with these rows among these passes until each has its own. Each site has the weather of the
+    /// place with its first letter.
+    fn parted(folder: &Path, telemetry: &[&str], weather: &[&str], passes: &[Numbered<'_>]) -> Workplace {
+        for (table, owners) in [(TELEMETRY, telemetry), (SITES, telemetry), (WEATHER, weather)] {
+            write(folder, table, owners);
+        }
+        fs::create_dir_all(folder.join("out")).unwrap();
+        let place = Workplace::of(&folder.join("out")).unwrap();
+        place.clear_rows().unwrap();
+        let of = |site: &str| SiteFacts { zone: Zone::utc(), place: Some(site[..1].to_owned()) };
+        let facts: Facts = telemetry.iter().map(|site| ((*site).to_owned(), of(site))).collect();
+        let lake = Lake::open(folder.to_str().unwrap()).unwrap();
+        let config = SessionConfig::new();
+        let config = config.set_bool("datafusion.execution.parquet.schema_force_view_types", false);
+        let context = SessionContext::new_with_config(config);
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let mut files = Vec::new();
+            for table in TABLES {
+                files.push(lake.files(table).await.unwrap());
+            }
+            let sweep = Sweep { context: &context, lake: &lake, files: &files, place: &place, facts: &facts };
+            let mut shares: Vec<Share<'_>> = Share::of_lake(passes).into_iter().collect();
+            while let Some(share) = shares.pop() {
+                if share.single().is_none() {
+                    shares.extend(sweep.part(share).await.unwrap());
+                }
+            }
+        });
+        place
+    }
+
+    fn pass(first: &str, last: &str) -> Pass {
+        Pass { first: first.into(), last: last.into(), rows: 0 }
+    }
+
+    #[test]
+    fn each_row_goes_to_the_pass_of_its_site_and_those_of_no_pass_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = ["c", "a", "b", "f", "c", "z", "d", "e", "a", "0", "ee", "d"];
+        // The pass of "d" is done; "0" and "z" lie outside of all.
+        let passes = [pass("a", "b"), pass("c", "c"), pass("e", "f")];
+        let passes: Vec<Numbered<'_>> = [0, 1, 3].into_iter().zip(&passes).collect();
+        let place = parted(folder.path(), &all, &["e", "a", "d", "b", "e", "q"], &passes);
+        for table in [TELEMETRY, SITES] {
+            assert_eq!(owners(&place, table, 0), ["a", "a", "b"]);
+            assert_eq!(owners(&place, table, 1), ["c", "c"]);
+            assert_eq!(owners(&place, table, 3), ["e", "ee", "f"]);
+            assert!(!place.rows(table, 2..=2).exists());
+        }
+        assert_eq!(owners(&place, WEATHER, 0), ["a", "b"]);
+        assert_eq!(owners(&place, WEATHER, 1), [""; 0]);
+        assert_eq!(owners(&place, WEATHER, 3), ["e", "e"]);
+    }
+
+    #[test]
+    fn more_passes_than_files_at_a_time_are_parted_in_steps_and_nothing_is_left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..AT_ONCE * 2 + 5).map(|number| format!("{number:04}")).collect();
+        let all: Vec<&str> = names.iter().chain(&names).rev().map(String::as_str).collect();
+        let passes: Vec<Pass> = names.iter().map(|name| pass(name, name)).collect();
+        // One in the middle is done: its neighbours go into one share.
+        let passes: Vec<Numbered<'_>> =
+            passes.iter().enumerate().filter(|(number, _)| *number != 7).collect();
+        let place = parted(folder.path(), &all, &["0"], &passes);
+        for (number, name) in names.iter().enumerate().filter(|(number, _)| *number != 7) {
+            assert_eq!(owners(&place, TELEMETRY, number), [name.as_str(), name]);
+            assert_eq!(owners(&place, WEATHER, number), ["0"]);
+        }
+        let files = fs::read_dir(folder.path().join("out/unfinished/rows")).unwrap().count();
+        assert_eq!(files, 3 * passes.len(), "what was parted again is done away with");
+    }
+}
