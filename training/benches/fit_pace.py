@@ -4,7 +4,7 @@
     fit_pace.py --lake LAKE --held-back LAKE --sunkeep-train BINARY [--slots 2] [--rows 20000]
     fit_pace.py --features TABLE --sunkeep-train BINARY [--slots 2] [--rows 20000]
 
-Wants what tests/requirements.txt names. From a lake, the whole way is gone twice: `sunkeep-train features` and `fit`, and
+Wants what tests/requirements-pace.txt names. From a lake, the whole way is gone twice: `sunkeep-train features` and `fit`, and
 `lake_in_pandas.py` beside this file with a fit in Python. Both tables are compared, row by row, and all models are scored
 on the sites of another lake, which no model has seen. From a feature table only the fits are timed, on that table, and scored
 on its rows. All may use all processors and read from the same disk. Each fits the same class of model, a linear quantile

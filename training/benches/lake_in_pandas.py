@@ -3,7 +3,7 @@
 
     lake_in_pandas.py --lake LAKE --out TABLES [--issues 10000]
 
-Wants numpy, pandas, pyarrow and joblib. Reads the lake whole, as one does with pandas, drops repeats, places records in
+Wants what tests/requirements-pace.txt names. Reads the lake whole, as one does with pandas, drops repeats, places records in
 time, sums them by slot, masks, and computes the features of all issues of a site at once in numpy, a process for each
 processor. `training/lake/LAKE.md` says what is computed, and the files it writes are those of that page, without
 `features.toml`. Numbers are of 64 bits here and of 32 bits there, so the tables equal each other up to rounding; in the

@@ -13,7 +13,7 @@ use super::run::{Request, make_features};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The folder of the tables holds slots.parquet, slot_of_day=NN/features.parquet and, when all \
-is there, features.toml. A run that was stopped goes on where it stood. See training/LAKE.md."
+is there, features.toml. A run that was stopped goes on where it stood. See training/lake/LAKE.md."
 )]
 pub struct FeaturesArguments {
     /// The lake: a folder, or an URL such as `s3://bucket/lake`; it holds telemetry/, sites/ and perhaps

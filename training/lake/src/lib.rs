@@ -1,5 +1,5 @@
 //! The lake: from the records that hubs sent, in Parquet files, to slots and to the rows models are fitted
-//! to. The schema of the lake is `sunkeep_models::lake`; the format of the tables is in `training/LAKE.md`.
+//! to. The schema of the lake is `sunkeep_models::lake`; the format of the tables is in `training/lake/LAKE.md`.
 //!
 //! ```text
 //!   files ──check──► rows of each pass (some sites) ──query──► slots ──the hub's own features──► 48 files
