@@ -22,7 +22,7 @@ pub const FEATURES_FILE: &str = "features.parquet";
 /// Rows of a row group of unfinished files: 48 of them are held at a time.
 const GROUP_ROWS: usize = 2048;
 /// Issues that are made together, about: each part writes 48 files of its own.
-const PART_ISSUES: u64 = 200;
+const PART_ISSUES: u64 = 500;
 /// Slots that one site may have: half a century.
 const MOST_SITE_SLOTS: usize = 1_000_000;
 /// Slots after the last measured one in which an issue can still have features: they need something of the
@@ -100,7 +100,7 @@ pub(super) fn make<'z>(
     std::fs::create_dir_all(folder).map_err(LakeError::output(folder, "create"))?;
     let schema = features_schema();
     let mut tables: Vec<Table> = (0..SLOTS_PER_DAY)
-        .map(|slot| Ok(Table::new(TableWriter::create(&file(folder, slot), &schema, GROUP_ROWS)?)))
+        .map(|slot| Ok(Table::new(TableWriter::passing(&file(folder, slot), &schema, GROUP_ROWS, true)?)))
         .collect::<Result<_, LakeError>>()?;
     let mut done = PartFeatures { rows: vec![0; SLOTS_PER_DAY], ..PartFeatures::default() };
     for slots in slots {

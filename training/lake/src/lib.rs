@@ -11,7 +11,7 @@
 //!   files are read.
 //! - `session`: the engine, here or on a cluster, with its bounds.
 //! - `query`: the questions, as SQL; the same on both.
-//! - `reading`: a table of the lake, some files at a time. `sweep`: the lake parted by passes. `pass`: the slots of one.
+//! - `reading`: a table of the lake, file after file. `census`: the records of each site. `sweep`: the lake parted by passes. `pass`: the slots of one.
 //! - `facts`: what is known of the sites.
 //! - `slots`: from sums to means, and what is no evidence.
 //! - `features`: from slots to rows, through the code of the hub.
@@ -21,6 +21,7 @@
 //!
 //! Nothing here fits a model.
 
+mod census;
 mod check;
 pub mod command;
 mod error;

@@ -28,20 +28,30 @@ pub struct TableWriter {
 impl TableWriter {
     /// Begins a table with row groups of this many rows, which is what is held in memory.
     pub fn create(path: &Path, schema: &SchemaRef, group_rows: usize) -> Result<Self, LakeError> {
-        Self::begin(path, schema, group_rows, true)
+        Self::begin(path, schema, group_rows, (Compression::ZSTD(ZstdLevel::default()), true))
     }
 
-    /// Begins a table that is read once, soon, and never by a later run: quick to write rather than small.
-    pub(super) fn passing(path: &Path, schema: &SchemaRef, group_rows: usize) -> Result<Self, LakeError> {
-        Self::begin(path, schema, group_rows, false)
+    /// Begins a table that is done away with before the run ends: quick to write rather than small. It outlasts a
+    /// power cut if it is `lasting`.
+    pub(super) fn passing(
+        path: &Path,
+        schema: &SchemaRef,
+        group_rows: usize,
+        lasting: bool,
+    ) -> Result<Self, LakeError> {
+        Self::begin(path, schema, group_rows, (Compression::SNAPPY, lasting))
     }
 
-    fn begin(path: &Path, schema: &SchemaRef, group_rows: usize, lasting: bool) -> Result<Self, LakeError> {
+    fn begin(
+        path: &Path,
+        schema: &SchemaRef,
+        group_rows: usize,
+        (compression, lasting): (Compression, bool),
+    ) -> Result<Self, LakeError> {
         let half = path.with_added_extension("half");
         let file = File::create(&half).map_err(LakeError::output(&half, "create"))?;
-        let zstd = Compression::ZSTD(ZstdLevel::default());
         let mut properties = WriterProperties::builder()
-            .set_compression(if lasting { zstd } else { Compression::SNAPPY })
+            .set_compression(compression)
             .set_max_row_group_row_count(Some(group_rows))
             // Measured numbers hardly repeat; names do.
             .set_dictionary_enabled(false);

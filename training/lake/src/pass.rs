@@ -63,7 +63,7 @@ pub(super) async fn slots(
     let failed = LakeError::query("bring the records to slots");
     let frame = context.sql(&query::slots(sites, present)).await.map_err(&failed)?;
     let mut batches = frame.execute_stream().await.map_err(&failed)?;
-    let writer = TableWriter::create(&place.slots(number), &slots_schema(), GROUP_ROWS)?;
+    let writer = TableWriter::passing(&place.slots(number), &slots_schema(), GROUP_ROWS, true)?;
     let mut slots = Slots::new(writer);
     while let Some(batch) = batches.next().await {
         slots.add(&batch.map_err(&failed)?)?;

@@ -7,7 +7,9 @@
 use core::fmt::Write as _;
 use std::sync::Arc;
 
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
+use datafusion::arrow::buffer::NullBuffer;
 use sunkeep_models::lake::{
     self, ABSURD_WATTS, CORRECTIONS, LONGEST_SPAN_MS, PLAUSIBLE_WALL_MS, SITES, TELEMETRY, TIERS, WEATHER,
 };
@@ -46,6 +48,8 @@ const ABSURD: i64 = -2;
 /// What makes a record that record; the site is beside it, for it decides about the pass.
 const IDENTITY: &str = "site, hub, store, boot, sequence";
 const BOOT: &str = "site, hub, store, boot";
+/// Columns without which a record is none; the first of those of telemetry that are read.
+const NAMING: [&str; 7] = ["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms"];
 
 /// The quantities that are averaged: name, and the column's value in thousandths; codes below zero are not
 /// summed for powers.
@@ -59,7 +63,7 @@ impl Sites<'_> {
     }
 }
 
-/// Rows of each site, and those that lack part of their identity: `site`, `rows`, `nameless`.
+/// Rows of each site, and those that lack part of their identity: `site`, `rows`, `nameless`. For a cluster.
 pub(super) fn sites() -> String {
     format!(
         "SELECT site, COUNT(*) AS rows, SUM(CASE WHEN {} THEN 0 ELSE 1 END) AS nameless
@@ -68,7 +72,6 @@ pub(super) fn sites() -> String {
     )
 }
 
-/// The columns of a table that the questions need; first the one that says whose a row is.
 fn swept_columns(table: &str) -> Vec<String> {
     let columns = match table {
         SITES => "site, zone, place",
@@ -84,22 +87,11 @@ fn swept_columns(table: &str) -> Vec<String> {
     columns.split(", ").map(str::to_owned).chain(supplied).collect()
 }
 
-/// The schema of what [`swept`] gives.
+/// The columns of a table that the questions need, with their types; first the one that says whose a row is.
 pub(super) fn swept_schema(table: &str) -> SchemaRef {
     let (columns, known) = (swept_columns(table), lake::table(table));
     let fields = columns.iter().filter_map(|name| known.as_ref()?.field_with_name(name).ok());
     Arc::new(Schema::new(fields.map(|field| field.clone().with_nullable(true)).collect::<Vec<_>>()))
-}
-
-/// The rows of some sites as they came (of weather, all), without columns that no question needs, and without
-/// records that lack part of their identity.
-pub(super) fn swept(table: &str, sites: Sites<'_>) -> String {
-    let condition = match table {
-        TELEMETRY => format!("{} AND {}", sites.condition(), named()),
-        WEATHER => "true".into(),
-        _ => sites.condition(),
-    };
-    format!("SELECT {} FROM {table} WHERE {condition}", swept_columns(table).join(", "))
 }
 
 /// The facts of each site: `site`, `zone`, `place`, as often as they were written.
@@ -117,8 +109,20 @@ pub(super) fn conflicts(sites: Sites<'_>, most: usize) -> String {
 }
 
 fn named() -> String {
-    let columns = ["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms"];
-    columns.map(|column| format!("{column} IS NOT NULL")).join(" AND ")
+    NAMING.map(|column| format!("{column} IS NOT NULL")).join(" AND ")
+}
+
+/// The columns of [`NAMING`].
+pub(super) fn naming_schema() -> SchemaRef {
+    let places: Vec<usize> = (0..NAMING.len()).collect();
+    let schema = swept_schema(TELEMETRY);
+    schema.project(&places).map_or(schema, Arc::new)
+}
+
+/// Which rows lack part of what names a record.
+pub(super) fn nameless(rows: &RecordBatch) -> Option<NullBuffer> {
+    let columns = NAMING.iter().filter_map(|name| rows.column_by_name(name));
+    columns.fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.logical_nulls().as_ref()))
 }
 
 /// The sums of each slot of some sites: `site`, `slot` (null where no time is known), then those of

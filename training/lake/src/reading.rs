@@ -1,33 +1,93 @@
-//! Reading a table of the lake whole: some files at a time, for what an engine keeps of each file of a query (dozens
-//! of measurements) it keeps until the query ends. What is asked is not said here.
+//! Reading a table of the lake whole, file after file, with its columns and types as the lake has them. Not through
+//! the engine: what that keeps of each file of a query (dozens of measurements) it keeps until the query ends, and of
+//! a file of some hundred rows it takes several times what the reading itself does. What the rows mean is not said here.
 
-use arrow_array::RecordBatch;
-use datafusion::prelude::SessionContext;
-use futures_util::StreamExt;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::{ArrowError, SchemaRef};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use futures_util::TryStreamExt;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use tokio::sync::mpsc;
+
+use super::check::{StoredFile, gave_up};
 use super::error::LakeError;
-use super::session::{forget, register};
 use super::source::{Lake, LakeFile};
 
-/// Files of a query: ten days of hours. An engine keeps some ten kilobytes of each.
-const FILES: usize = 256;
+/// Files that are read at a time.
+const AT_ONCE: usize = 2;
+/// Rows that move together.
+const BATCH: usize = 8192;
+/// Batches of rows that wait for who takes them.
+const WAITING: usize = 4;
 
-/// Puts a question to some files of a table after the others, and hands on the rows of each answer.
-pub(super) async fn read_in_turns(
-    (context, lake): (&SessionContext, &Lake),
-    (table, files): (&str, &[LakeFile]),
-    (doing, query): (&'static str, &str),
+/// Reads some files and hands on their rows with the columns of `schema`, all of which may be null; one that a file
+/// lacks is null. In which order files and rows come is not said.
+pub(super) async fn read_files(
+    lake: &Lake,
+    files: &[LakeFile],
+    schema: &SchemaRef,
+    doing: &'static str,
     mut each: impl FnMut(RecordBatch) -> Result<(), LakeError>,
 ) -> Result<(), LakeError> {
     let failed = LakeError::query(doing);
-    for files in files.chunks(FILES) {
-        forget(context, table)?;
-        register(context, lake, table, files)?;
-        let frame = context.sql(query).await.map_err(&failed)?;
-        let mut batches = frame.execute_stream().await.map_err(&failed)?;
-        while let Some(batch) = batches.next().await {
-            each(batch.map_err(&failed)?)?;
+    let (sender, mut batches) = mpsc::channel(WAITING);
+    let readers: Vec<_> = (0..AT_ONCE)
+        .map(|first| {
+            let (lake, schema, sender) = (lake.clone(), schema.clone(), sender.clone());
+            let files: Vec<LakeFile> = files.iter().skip(first).step_by(AT_ONCE).cloned().collect();
+            SpawnedTask::spawn(async move {
+                for file in &files {
+                    read_file(&lake, file, &schema, &sender).await?;
+                }
+                Ok::<(), DataFusionError>(())
+            })
+        })
+        .collect();
+    drop(sender);
+    while let Some(batch) = batches.recv().await {
+        each(batch)?;
+    }
+    for reader in readers {
+        // A task that panicked met a spoiled file, like one that failed.
+        let read = reader.await.unwrap_or_else(|error| {
+            let why = error.try_into_panic().map_or_else(|error| error.to_string(), gave_up);
+            Err(DataFusionError::Execution(why))
+        });
+        read.map_err(&failed)?;
+    }
+    Ok(())
+}
+
+async fn read_file(
+    lake: &Lake,
+    file: &LakeFile,
+    schema: &SchemaRef,
+    sender: &mpsc::Sender<RecordBatch>,
+) -> Result<(), DataFusionError> {
+    let builder = ParquetRecordBatchStreamBuilder::new(StoredFile::rows_of(lake, file)).await?;
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let columns = ProjectionMask::columns(builder.parquet_schema(), names);
+    let mut batches = builder.with_projection(columns).with_batch_size(BATCH).build()?;
+    while let Some(batch) = batches.try_next().await? {
+        // Nobody takes them any more: the reading has failed elsewhere.
+        if sender.send(as_in_lake(&batch, schema)?).await.is_err() {
+            break;
         }
     }
-    forget(context, table)
+    Ok(())
+}
+
+/// The columns of a schema, found by name, in its types.
+fn as_in_lake(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+        Some(column) => cast_with_options(column, field.data_type(), &options),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+    });
+    RecordBatch::try_new(schema.clone(), columns.collect::<Result<Vec<ArrayRef>, _>>()?)
 }

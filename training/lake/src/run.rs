@@ -16,10 +16,11 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures_util::{FutureExt, StreamExt, stream};
 use indicatif::ProgressBar;
-use sunkeep_models::lake::TELEMETRY;
+use sunkeep_models::lake::SITES;
 use sunkeep_models::load_features::feature_hash;
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot};
 
+use super::census::Census;
 use super::check::gave_up;
 use super::error::LakeError;
 use super::facts::{self, Facts};
@@ -32,7 +33,7 @@ use super::plan::{
     read_toml, write_toml,
 };
 use super::query;
-use super::reading::read_in_turns;
+use super::reading::read_files;
 use super::session::{Bounds, LEAST_MEMORY, PASSES_AT_ONCE, cluster, local, register};
 use super::slots::slots_schema;
 use super::source::Lake;
@@ -97,7 +98,9 @@ pub async fn make_features(
         Some(url) => cluster(&lake, url).await?,
         None => local(&lake, &bounds)?,
     };
-    for (name, files) in TABLES.into_iter().zip(inputs.files.iter()) {
+    // Here the engine is asked of the sites alone; the other tables come to it by passes.
+    let asked = |name: &str| request.cluster.is_some() || name == SITES;
+    for (name, files) in TABLES.into_iter().zip(inputs.files.iter()).filter(|(name, _)| asked(name)) {
         register(&context, &lake, name, files)?;
     }
     let job = Job { request, lake: lake.clone(), place, context, bounds, progress };
@@ -235,23 +238,21 @@ impl Job<'_> {
     ) -> Result<BTreeMap<Option<String>, (u64, u64)>, LakeError> {
         const DOING: &str = "count the records of each site";
         let failed = LakeError::query(DOING);
-        let mut counted: BTreeMap<Option<String>, (u64, u64)> = BTreeMap::new();
-        let add = |batch: RecordBatch| {
+        if self.request.cluster.is_none() {
+            let mut counted = Census::default();
+            let add = |batch| counted.add(&batch).map_err(&failed);
+            read_files(&self.lake, &inputs.files[0], &query::naming_schema(), DOING, add).await?;
+            return Ok(counted.by_name());
+        }
+        let mut counted = BTreeMap::new();
+        for batch in self.ask(DOING, &query::sites()).await? {
             let sites = as_string_array(batch.column(0)).map_err(&failed)?;
             let rows = as_int64_array(batch.column(1)).map_err(&failed)?;
             let nameless = as_int64_array(batch.column(2)).map_err(&failed)?;
             for (place, site) in sites.iter().enumerate() {
-                let counts = counted.entry(site.map(str::to_owned)).or_default();
-                counts.0 += rows.value(place) as u64;
-                counts.1 += nameless.value(place) as u64;
+                let counts = (rows.value(place) as u64, nameless.value(place) as u64);
+                counted.insert(site.map(str::to_owned), counts);
             }
-            Ok(())
-        };
-        if self.request.cluster.is_some() {
-            self.ask(DOING, &query::sites()).await?.into_iter().try_for_each(add)?;
-        } else {
-            let telemetry = (TELEMETRY, inputs.files[0].as_slice());
-            read_in_turns((&self.context, &self.lake), telemetry, (DOING, &query::sites()), add).await?;
         }
         Ok(counted)
     }
@@ -296,8 +297,7 @@ impl Job<'_> {
         all: &mut BTreeMap<usize, PassSlots>,
     ) -> Result<(), LakeError> {
         self.place.clear_rows()?;
-        let (context, lake, place) = (&self.context, &self.lake, &self.place);
-        let sweep = Sweep { context, lake, files: &inputs.files, place, facts };
+        let sweep = Sweep { lake: &self.lake, files: &inputs.files, place: &self.place, facts };
         let mut shares: Vec<Share<'_>> = Share::of_lake(open).into_iter().collect();
         while let Some(share) = shares.pop() {
             let parts = match share.single() {

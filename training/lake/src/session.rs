@@ -20,7 +20,7 @@ use super::source::{Lake, LakeFile};
 
 /// Passes that run at a time, each in an engine of its own with its share of the memory.
 pub(super) const PASSES_AT_ONCE: usize = 2;
-/// Files that are read at a time by a query over the lake, and parts in which a cluster works.
+/// Parts in which queries over whole tables work, here and on a cluster.
 const PARTS: usize = 2;
 /// Least memory that is worked with, bytes.
 pub(super) const LEAST_MEMORY: u64 = 128 << 20;
@@ -142,12 +142,6 @@ pub(super) fn register_here(context: &SessionContext, table: &str, rows: &Path) 
     let whole = rows.canonicalize().map_err(LakeError::output(rows, "find"))?;
     let url = Url::from_file_path(&whole).map_err(|()| refused("no path for an URL".into()))?;
     register_urls(context, table, vec![url])
-}
-
-/// Makes a table unknown to queries, as it is at first.
-pub(super) fn forget(context: &SessionContext, table: &str) -> Result<(), LakeError> {
-    let failed = LakeError::query("close a table of the lake");
-    context.deregister_table(table).map(|_| ()).map_err(failed)
 }
 
 fn register_urls(context: &SessionContext, table: &str, urls: Vec<Url>) -> Result<(), LakeError> {

@@ -11,7 +11,6 @@ use arrow_schema::{ArrowError, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use datafusion::common::cast::as_string_array;
-use datafusion::prelude::SessionContext;
 use sunkeep_models::lake::WEATHER;
 
 use super::error::LakeError;
@@ -20,7 +19,7 @@ use super::inputs::TABLES;
 use super::parquet_file::{TableWriter, read};
 use super::plan::{Pass, Workplace};
 use super::query::{self, Sites};
-use super::reading::read_in_turns;
+use super::reading::read_files;
 use super::source::{Lake, LakeFile};
 
 /// Files that are written at a time: each has a row group in memory. More would need more memory, fewer more steps.
@@ -34,7 +33,6 @@ const DOING: &str = "part the rows by passes";
 
 /// What is read.
 pub(super) struct Sweep<'a> {
-    pub(super) context: &'a SessionContext,
     pub(super) lake: &'a Lake,
     /// The files of the lake by table, in the order of [`TABLES`].
     pub(super) files: &'a [Vec<LakeFile>],
@@ -104,7 +102,7 @@ impl Sweep<'_> {
     ) -> Result<(), LakeError> {
         let schema = query::swept_schema(table);
         let paths = parts.iter().map(|part| self.place.rows(table, part.numbers()));
-        let writers = paths.map(|path| TableWriter::passing(&path, &schema, GROUP_ROWS));
+        let writers = paths.map(|path| TableWriter::passing(&path, &schema, GROUP_ROWS, false));
         let writers = writers.collect::<Result<_, _>>()?;
         let wanted = (table == WEATHER).then(|| self.wanted(parts));
         let mut parting = Parting { schema, parts, wanted, writers, gathered: Vec::new(), rows: 0 };
@@ -115,9 +113,8 @@ impl Sweep<'_> {
             }
             fs::remove_file(&path).map_err(LakeError::output(&path, "remove"))?;
         } else {
-            let query = query::swept(table, share.sites());
-            let source = (self.context, self.lake);
-            read_in_turns(source, (table, files), (DOING, &query), |batch| parting.add(batch)).await?;
+            let schema = parting.schema.clone();
+            read_files(self.lake, files, &schema, DOING, |batch| parting.add(batch)).await?;
         }
         parting.finish()
     }
@@ -168,7 +165,11 @@ impl Parting<'_> {
         let mut places: Vec<Vec<u32>> = vec![Vec::new(); self.parts.len()];
         // Rows of an owner often follow each other.
         let mut known: Option<(&str, Targets<'_>)> = None;
-        for row in (0..owners.len()).filter(|row| !owners.is_null(*row)) {
+        let nameless = query::nameless(&rows);
+        let is_named = |row: &usize| {
+            !owners.is_null(*row) && nameless.as_ref().is_none_or(|nameless| nameless.is_valid(*row))
+        };
+        for row in (0..owners.len()).filter(is_named) {
             let owner = owners.value(row);
             let targets = match known {
                 Some((name, targets)) if name == owner => targets,
@@ -226,7 +227,6 @@ mod tests {
 
     use arrow_array::{ArrayRef, Int64Array, StringArray, new_null_array};
     use arrow_schema::{DataType, Schema};
-    use datafusion::prelude::SessionConfig;
     use sunkeep_models::lake::{self, SITES, TELEMETRY};
     use sunkeep_models::time::Zone;
 
@@ -276,15 +276,12 @@ mod tests {
         let of = |site: &str| SiteFacts { zone: Zone::utc(), place: Some(site[..1].to_owned()) };
         let facts: Facts = telemetry.iter().map(|site| ((*site).to_owned(), of(site))).collect();
         let lake = Lake::open(folder.to_str().unwrap()).unwrap();
-        let config = SessionConfig::new();
-        let config = config.set_bool("datafusion.execution.parquet.schema_force_view_types", false);
-        let context = SessionContext::new_with_config(config);
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
             let mut files = Vec::new();
             for table in TABLES {
                 files.push(lake.files(table).await.unwrap());
             }
-            let sweep = Sweep { context: &context, lake: &lake, files: &files, place: &place, facts: &facts };
+            let sweep = Sweep { lake: &lake, files: &files, place: &place, facts: &facts };
             let mut shares: Vec<Share<'_>> = Share::of_lake(passes).into_iter().collect();
             while let Some(share) = shares.pop() {
                 if share.single().is_none() {
