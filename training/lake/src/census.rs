@@ -20,7 +20,7 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Counts rows with the columns of `query::naming_schema`.
+    /// Counts rows with the columns of `query::naming_schema`, of which those without nulls may lack.
     pub(super) fn add(&mut self, rows: &RecordBatch) -> Result<(), DataFusionError> {
         let sites = as_string_array(rows.column(0))?;
         let nameless = nameless(rows);

@@ -11,6 +11,7 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use futures_util::TryStreamExt;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use tokio::sync::mpsc;
 
 use super::check::{StoredFile, gave_up};
@@ -24,12 +25,20 @@ const BATCH: usize = 8192;
 /// Batches of rows that wait for who takes them.
 const WAITING: usize = 4;
 
-/// Reads some files and hands on their rows with the columns of `schema`, all of which may be null; one that a file
-/// lacks is null. In which order files and rows come is not said.
+/// Which columns are read.
+#[derive(Debug, Clone)]
+pub(super) enum Wanted {
+    /// These, all of which may be null; one that a file lacks is null.
+    All(SchemaRef),
+    /// The first of these, and of the others those in which the file may have nulls.
+    FirstAndNulls(SchemaRef),
+}
+
+/// Reads some files and hands on their rows. In which order files and rows come is not said.
 pub(super) async fn read_files(
     lake: &Lake,
     files: &[LakeFile],
-    schema: &SchemaRef,
+    wanted: &Wanted,
     doing: &'static str,
     mut each: impl FnMut(RecordBatch) -> Result<(), LakeError>,
 ) -> Result<(), LakeError> {
@@ -37,11 +46,11 @@ pub(super) async fn read_files(
     let (sender, mut batches) = mpsc::channel(WAITING);
     let readers: Vec<_> = (0..AT_ONCE)
         .map(|first| {
-            let (lake, schema, sender) = (lake.clone(), schema.clone(), sender.clone());
+            let (lake, wanted, sender) = (lake.clone(), wanted.clone(), sender.clone());
             let files: Vec<LakeFile> = files.iter().skip(first).step_by(AT_ONCE).cloned().collect();
             SpawnedTask::spawn(async move {
                 for file in &files {
-                    read_file(&lake, file, &schema, &sender).await?;
+                    read_file(&lake, file, &wanted, &sender).await?;
                 }
                 Ok::<(), DataFusionError>(())
             })
@@ -65,12 +74,24 @@ pub(super) async fn read_files(
 async fn read_file(
     lake: &Lake,
     file: &LakeFile,
-    schema: &SchemaRef,
+    wanted: &Wanted,
     sender: &mpsc::Sender<RecordBatch>,
 ) -> Result<(), DataFusionError> {
     let builder = ParquetRecordBatchStreamBuilder::new(StoredFile::rows_of(lake, file)).await?;
-    let names = schema.fields().iter().map(|field| field.name().as_str());
-    let columns = ProjectionMask::columns(builder.parquet_schema(), names);
+    let metadata = builder.metadata();
+    let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+    let schema = &match wanted {
+        Wanted::All(schema) => schema.clone(),
+        Wanted::FirstAndNulls(schema) => {
+            let fields = schema.fields().iter().enumerate();
+            let may = fields.filter(|(place, field)| *place == 0 || nulls(metadata, field.name()) != Some(0));
+            Arc::new(schema.project(&may.map(|(place, _)| place).collect::<Vec<_>>())?)
+        }
+    };
+    // What is null throughout costs more to read than to make.
+    let names = schema.fields().iter().map(|field| field.name().as_str()).enumerate();
+    let names = names.filter(|(place, name)| *place == 0 || nulls(metadata, name) != Some(rows));
+    let columns = ProjectionMask::columns(builder.parquet_schema(), names.map(|(_, name)| name));
     let mut batches = builder.with_projection(columns).with_batch_size(BATCH).build()?;
     while let Some(batch) = batches.try_next().await? {
         // Nobody takes them any more: the reading has failed elsewhere.
@@ -79,6 +100,15 @@ async fn read_file(
         }
     }
     Ok(())
+}
+
+/// How many nulls a column has, where the footer says so of every row group.
+fn nulls(metadata: &ParquetMetaData, name: &str) -> Option<u64> {
+    let of_group = |group: &RowGroupMetaData| {
+        let column = group.columns().iter().find(|column| column.column_path().string() == name)?;
+        column.statistics()?.null_count_opt()
+    };
+    metadata.row_groups().iter().map(of_group).sum()
 }
 
 /// The columns of a schema, found by name, in its types.

@@ -33,7 +33,7 @@ use super::plan::{
     read_toml, write_toml,
 };
 use super::query;
-use super::reading::read_files;
+use super::reading::{Wanted, read_files};
 use super::session::{Bounds, LEAST_MEMORY, PASSES_AT_ONCE, cluster, local, register};
 use super::slots::slots_schema;
 use super::source::Lake;
@@ -241,7 +241,8 @@ impl Job<'_> {
         if self.request.cluster.is_none() {
             let mut counted = Census::default();
             let add = |batch| counted.add(&batch).map_err(&failed);
-            read_files(&self.lake, &inputs.files[0], &query::naming_schema(), DOING, add).await?;
+            let wanted = Wanted::FirstAndNulls(query::naming_schema());
+            read_files(&self.lake, &inputs.files[0], &wanted, DOING, add).await?;
             return Ok(counted.by_name());
         }
         let mut counted = BTreeMap::new();

@@ -19,7 +19,7 @@ use super::inputs::TABLES;
 use super::parquet_file::{TableWriter, read};
 use super::plan::{Pass, Workplace};
 use super::query::{self, Sites};
-use super::reading::read_files;
+use super::reading::{Wanted, read_files};
 use super::source::{Lake, LakeFile};
 
 /// Files that are written at a time: each has a row group in memory. More would need more memory, fewer more steps.
@@ -113,8 +113,8 @@ impl Sweep<'_> {
             }
             fs::remove_file(&path).map_err(LakeError::output(&path, "remove"))?;
         } else {
-            let schema = parting.schema.clone();
-            read_files(self.lake, files, &schema, DOING, |batch| parting.add(batch)).await?;
+            let wanted = Wanted::All(parting.schema.clone());
+            read_files(self.lake, files, &wanted, DOING, |batch| parting.add(batch)).await?;
         }
         parting.finish()
     }
