@@ -8,7 +8,7 @@ use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::error::LakeError;
@@ -28,7 +28,8 @@ pub struct TableWriter {
 impl TableWriter {
     /// Begins a table with row groups of this many rows, which is what is held in memory.
     pub fn create(path: &Path, schema: &SchemaRef, group_rows: usize) -> Result<Self, LakeError> {
-        Self::begin(path, schema, group_rows, (Compression::ZSTD(ZstdLevel::default()), true))
+        let zstd = Compression::ZSTD(ZstdLevel::default());
+        Self::begin(path, schema, group_rows, WriterProperties::builder().set_compression(zstd), true)
     }
 
     /// Begins a table that is done away with before the run ends: quick to write rather than small. It outlasts a
@@ -39,19 +40,24 @@ impl TableWriter {
         group_rows: usize,
         lasting: bool,
     ) -> Result<Self, LakeError> {
-        Self::begin(path, schema, group_rows, (Compression::SNAPPY, lasting))
+        // Statistics would be held until the file is finished, and grow with it; who reads it whole needs none.
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_offset_index_disabled(true);
+        Self::begin(path, schema, group_rows, properties, lasting)
     }
 
     fn begin(
         path: &Path,
         schema: &SchemaRef,
         group_rows: usize,
-        (compression, lasting): (Compression, bool),
+        properties: WriterPropertiesBuilder,
+        lasting: bool,
     ) -> Result<Self, LakeError> {
         let half = path.with_added_extension("half");
         let file = File::create(&half).map_err(LakeError::output(&half, "create"))?;
-        let mut properties = WriterProperties::builder()
-            .set_compression(compression)
+        let mut properties = properties
             .set_max_row_group_row_count(Some(group_rows))
             // Measured numbers hardly repeat; names do.
             .set_dictionary_enabled(false);

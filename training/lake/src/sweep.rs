@@ -23,7 +23,7 @@ use super::reading::{Wanted, read_files};
 use super::source::{Lake, LakeFile};
 
 /// Files that are written at a time: each has a row group in memory. More would need more memory, fewer more steps.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 16;
 /// Rows of a row group.
 const GROUP_ROWS: usize = 2048;
 /// Rows that are gathered before they are parted.
