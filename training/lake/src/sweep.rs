@@ -24,8 +24,9 @@ use super::source::{Lake, LakeFile};
 
 /// Files that are written at a time: each has a row group in memory. More would need more memory, fewer more steps.
 const AT_ONCE: usize = 16;
-/// Rows of a row group.
-const GROUP_ROWS: usize = 2048;
+/// Rows of a row group. What is known of each (some ten kilobytes) is held until its file is finished, so that small
+/// ones would take more memory the larger the lake is.
+const GROUP_ROWS: usize = 16_384;
 /// Rows that are gathered before they are parted.
 const GATHERED: usize = 16_384;
 
