@@ -121,3 +121,78 @@ fn as_in_lake(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Ar
     });
     RecordBatch::try_new(schema.clone(), columns.collect::<Result<Vec<ArrayRef>, _>>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Array, Float64Array, Int32Array, StringArray};
+    use arrow_schema::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::parquet_file::TableWriter;
+
+    /// What is read of a file with a column that is whole, one with a null, one of nothing but nulls, and others' types.
+    fn read(wanted: &Wanted) -> RecordBatch {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = Field::new("place", DataType::Utf8, true);
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("site", DataType::Utf8, true),
+            Field::new("boot", DataType::Int32, true),
+            Field::new("load_w", DataType::Float64, true),
+            nowhere.clone(),
+        ]));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec!["a", "b"])),
+            Arc::new(Int32Array::from(vec![Some(7), None])),
+            Arc::new(Float64Array::from(vec![1.5, 2.5])),
+            new_null_array(nowhere.data_type(), 2),
+        ];
+        std::fs::create_dir(folder.path().join("telemetry")).unwrap();
+        let path = folder.path().join("telemetry/part.parquet");
+        let mut writer = TableWriter::create(&path, &schema, 1).unwrap();
+        writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
+        writer.finish().unwrap();
+        let lake = Lake::open(folder.path().to_str().unwrap()).unwrap();
+        let mut batches = Vec::new();
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let files = lake.files("telemetry").await.unwrap();
+            let keep = |batch| {
+                batches.push(batch);
+                Ok(())
+            };
+            read_files(&lake, &files, wanted, "read a test", keep).await.unwrap();
+        });
+        arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap()
+    }
+
+    fn schema() -> SchemaRef {
+        let columns = [
+            ("site", DataType::Utf8),
+            ("boot", DataType::Int64),
+            ("load_w", DataType::Float32),
+            ("place", DataType::Utf8),
+            ("pv_w", DataType::Float32),
+        ];
+        Arc::new(Schema::new(columns.map(|(name, kind)| Field::new(name, kind, true)).to_vec()))
+    }
+
+    #[test]
+    fn columns_come_in_the_types_of_the_lake_and_what_is_not_there_is_null() {
+        let rows = read(&Wanted::All(schema()));
+        let expected: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec!["a", "b"])),
+            Arc::new(arrow_array::Int64Array::from(vec![Some(7), None])),
+            Arc::new(arrow_array::Float32Array::from(vec![1.5, 2.5])),
+            new_null_array(&DataType::Utf8, 2),
+            new_null_array(&DataType::Float32, 2),
+        ];
+        assert_eq!(rows, RecordBatch::try_new(schema(), expected).unwrap());
+    }
+
+    #[test]
+    fn of_columns_without_nulls_only_the_first_is_read() {
+        let rows = read(&Wanted::FirstAndNulls(schema()));
+        let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["site", "boot", "place", "pv_w"]);
+        assert_eq!(rows.column(1).null_count(), 1);
+    }
+}
