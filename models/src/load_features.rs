@@ -146,12 +146,14 @@ impl Profiles {
         let filled_28d = filled(&raw_28d.map(|value| value.map(|watts| watts / level)), watts_28d / level);
         let filled_7d: [f32; SLOTS_PER_DAY] =
             by_slot(|slot| raw_7d[slot].map_or(filled_28d[slot], |watts| watts / level));
-        let pooled = |slot: usize, quantile: f32| {
+        let pooled = |slot: usize| {
             let mut values: Vec<f32> = [slot + SLOTS_PER_DAY - 1, slot, slot + 1]
                 .iter()
                 .flat_map(|near| grid.same_slot(near % SLOTS_PER_DAY, 28))
                 .collect();
-            sorted_quantile(&mut values, quantile).map_or(filled_28d[slot], |watts| watts / level)
+            [0.1, 0.5, 0.9].map(|quantile| {
+                sorted_quantile(&mut values, quantile).map_or(filled_28d[slot], |watts| watts / level)
+            })
         };
         Some(Self {
             level,
@@ -164,7 +166,7 @@ impl Profiles {
             }),
             mean_7d_smooth: smoothed(&filled_7d),
             mean_28d_smooth: smoothed(&filled_28d),
-            quantiles_28d: by_slot(|slot| [0.1, 0.5, 0.9].map(|quantile| pooled(slot, quantile))),
+            quantiles_28d: by_slot(pooled),
             spread_7d: by_slot(|slot| {
                 mean(grid.same_slot(slot, 7).map(|watts| (watts / level - filled_7d[slot]).abs()))
                     .unwrap_or(0.0)

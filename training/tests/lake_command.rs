@@ -63,7 +63,7 @@ fn a_run_that_was_killed_goes_on_and_does_nothing_twice() {
     assert!(features(&lake, &whole, &passes).status().unwrap().success());
     let work = out.join("unfinished");
     // Killed in the middle of the slots, of the features, and of the last files.
-    for stage in ["slots-00003.toml", "features-7-00005.toml", "../slots.parquet"] {
+    for stage in ["slots-00003.toml", "features-7-00000.toml", "../slots.parquet"] {
         let mut run =
             features(&lake, &out, &passes).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         while !work.join(stage).exists() {

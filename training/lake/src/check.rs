@@ -28,6 +28,8 @@ use super::source::{Lake, LakeFile};
 
 /// Footers that are read at a time.
 const AT_ONCE: usize = 16;
+/// Bytes at the end of a file that are read at once: most footers are shorter.
+const FOOTER_BYTES: usize = 16 << 10;
 /// Rows that are held at a time while looking for a broken row group.
 const BATCH: usize = 8192;
 const HOUR_MS: i64 = 3_600_000;
@@ -60,15 +62,24 @@ pub async fn check_files(
 }
 
 /// A file of the lake, as the Parquet library reads it.
-struct StoredFile {
+pub(super) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: StorePath,
     bytes: u64,
+    /// The index of pages is read as well, if there is one.
+    index: PageIndexPolicy,
 }
 
 impl StoredFile {
+    /// As an engine reads it, which may stumble over the index of pages.
     fn of(lake: &Lake, file: &LakeFile) -> Self {
-        Self { store: lake.store().clone(), path: lake.path(file), bytes: file.bytes }
+        Self { index: PageIndexPolicy::Optional, ..Self::rows_of(lake, file) }
+    }
+
+    /// For its rows alone.
+    pub(super) fn rows_of(lake: &Lake, file: &LakeFile) -> Self {
+        let (store, path) = (lake.store().clone(), lake.path(file));
+        Self { store, path, bytes: file.bytes, index: PageIndexPolicy::Skip }
     }
 }
 
@@ -78,13 +89,22 @@ impl AsyncFileReader for StoredFile {
         read.map_err(|error| ParquetError::External(Box::new(error))).boxed()
     }
 
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        let read = async move { self.store.get_ranges(&self.path, &ranges).await };
+        read.map_err(|error| ParquetError::External(Box::new(error))).boxed()
+    }
+
     fn get_metadata<'a>(
         &'a mut self,
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         let bytes = self.bytes;
-        // The engine reads the index of pages as well, and may have stumbled there.
-        let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let reader = ParquetMetaDataReader::new()
+            .with_page_index_policy(self.index)
+            .with_prefetch_hint(Some(FOOTER_BYTES));
         reader.load_and_finish(self, bytes).map_ok(Arc::new).boxed()
     }
 }

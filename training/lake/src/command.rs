@@ -9,11 +9,14 @@ use super::error::LakeError;
 use super::plan::FeaturesToml;
 use super::run::{Request, make_features};
 
+/// Threads that wait for files, and that make features.
+const READING_THREADS: usize = 4;
+
 /// From a lake of telemetry to the slot table and the feature table.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The folder of the tables holds slots.parquet, slot_of_day=NN/features.parquet and, when all \
-is there, features.toml. A run that was stopped goes on where it stood. See training/LAKE.md."
+is there, features.toml. A run that was stopped goes on where it stood. See training/lake/LAKE.md."
 )]
 pub struct FeaturesArguments {
     /// The lake: a folder, or an URL such as `s3://bucket/lake`; it holds telemetry/, sites/ and perhaps
@@ -86,6 +89,8 @@ pub fn run(arguments: &FeaturesArguments) -> Result<(), LakeError> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Each thread that reads files keeps what it freed to itself.
+        .max_blocking_threads(READING_THREADS)
         .enable_all()
         .build()
         .map_err(LakeError::output(&request.out, "start threads for"))?;

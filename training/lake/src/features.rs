@@ -1,6 +1,7 @@
 //! From the slots of a site to the rows a model is fitted to, through the code of the hub: its history,
 //! filled slot by slot, and its `load_rows` at each issue. One site is in memory at a time.
 
+use core::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,12 +15,14 @@ use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
 
 use super::error::LakeError;
 use super::parquet_file::{TableWriter, read};
-use super::plan::PassFeatures;
+use super::plan::{PartFeatures, PassSlots};
 
 /// The one file in each folder `slot_of_day=NN`.
 pub const FEATURES_FILE: &str = "features.parquet";
 /// Rows of a row group of unfinished files: 48 of them are held at a time.
 const GROUP_ROWS: usize = 2048;
+/// Issues that are made together, about: each part writes 48 files of its own.
+const PART_ISSUES: u64 = 500;
 /// Slots that one site may have: half a century.
 const MOST_SITE_SLOTS: usize = 1_000_000;
 /// Slots after the last measured one in which an issue can still have features: they need something of the
@@ -64,38 +67,61 @@ fn offset(site: &str, stride: i64) -> i64 {
     number as i64 % stride
 }
 
-/// The file of one slot of the day in the folder of a pass.
-pub(super) fn part(folder: &Path, slot: usize) -> PathBuf {
+/// The passes whose rows of features are made together, so that no file is small because a pass is.
+pub(super) fn parts(passes: &[PassSlots], stride: i64) -> Vec<Range<usize>> {
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut slots = 0;
+    for (number, pass) in passes.iter().enumerate() {
+        match parts.last_mut() {
+            Some(part) if slots < PART_ISSUES * stride.unsigned_abs() => part.end = number + 1,
+            _ => {
+                slots = 0;
+                parts.push(number..number + 1);
+            }
+        }
+        slots += pass.slots;
+    }
+    parts
+}
+
+/// The file of one slot of the day in the folder of a part.
+pub(super) fn file(folder: &Path, slot: usize) -> PathBuf {
     folder.join(format!("{slot:02}.parquet"))
 }
 
-/// Makes the rows of the sites of a slot table and writes them into a folder, a file for each local slot of
+/// Makes the rows of the sites of some slot tables and writes them into a folder, a file for each local slot of
 /// the day. `zone` says where the days of a site begin; a site without one is left out.
 pub(super) fn make<'z>(
-    slots: &Path,
+    slots: &[PathBuf],
     folder: &Path,
     stride: i64,
     zone: impl Fn(&str) -> Option<&'z Zone>,
-    mut after_site: impl FnMut(),
-) -> Result<PassFeatures, LakeError> {
+) -> Result<PartFeatures, LakeError> {
     std::fs::create_dir_all(folder).map_err(LakeError::output(folder, "create"))?;
     let schema = features_schema();
     let mut tables: Vec<Table> = (0..SLOTS_PER_DAY)
-        .map(|slot| Ok(Table::new(TableWriter::create(&part(folder, slot), &schema, GROUP_ROWS)?)))
+        .map(|slot| Ok(Table::new(TableWriter::passing(&file(folder, slot), &schema, GROUP_ROWS, true)?)))
         .collect::<Result<_, LakeError>>()?;
-    let mut done = PassFeatures { rows: vec![0; SLOTS_PER_DAY], ..PassFeatures::default() };
-    let mut finish = |site: &Site| -> Result<(), LakeError> {
-        if let Some(zone) = zone(&site.name) {
-            let issues = site.add_rows(stride, zone, &mut tables, &mut done.rows)?;
-            done.issues += issues;
-            done.sites += u64::from(issues > 0);
-        } else {
-            done.zoneless += 1;
-            done.noted.add("sites_without_zone", site.name.clone());
-        }
-        after_site();
-        Ok(())
-    };
+    let mut done = PartFeatures { rows: vec![0; SLOTS_PER_DAY], ..PartFeatures::default() };
+    for slots in slots {
+        each_site(slots, |site| {
+            if let Some(zone) = zone(&site.name) {
+                let issues = site.add_rows(stride, zone, &mut tables, &mut done.rows)?;
+                done.issues += issues;
+                done.sites += u64::from(issues > 0);
+            } else {
+                done.zoneless += 1;
+                done.noted.add("sites_without_zone", site.name.clone());
+            }
+            Ok(())
+        })?;
+    }
+    tables.into_iter().try_for_each(Table::finish)?;
+    Ok(done)
+}
+
+/// Hands on the sites of a slot table, one after the other.
+fn each_site(slots: &Path, mut each: impl FnMut(&Site) -> Result<(), LakeError>) -> Result<(), LakeError> {
     let mut site = Site::default();
     for batch in read(slots)? {
         let batch = batch.map_err(|error| LakeError::table(slots)(error.into()))?;
@@ -106,7 +132,7 @@ pub(super) fn make<'z>(
         for row in 0..batch.num_rows() {
             if names.value(row) != site.name {
                 if !site.slots.is_empty() {
-                    finish(&site)?;
+                    each(&site)?;
                 }
                 site = Site { name: names.value(row).to_owned(), slots: Vec::new() };
             }
@@ -121,13 +147,7 @@ pub(super) fn make<'z>(
             }
         }
     }
-    if !site.slots.is_empty() {
-        finish(&site)?;
-    }
-    for table in tables {
-        table.finish()?;
-    }
-    Ok(done)
+    if site.slots.is_empty() { Ok(()) } else { each(&site) }
 }
 
 /// The slots of one site, in order.

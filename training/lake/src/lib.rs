@@ -1,8 +1,8 @@
 //! The lake: from the records that hubs sent, in Parquet files, to slots and to the rows models are fitted
-//! to. The schema of the lake is `sunkeep_models::lake`; the format of the tables is in `training/LAKE.md`.
+//! to. The schema of the lake is `sunkeep_models::lake`; the format of the tables is in `training/lake/LAKE.md`.
 //!
 //! ```text
-//!   files ──check──► passes (some sites each) ──query──► slots ──the hub's own features──► 48 files
+//!   files ──check──► rows of each pass (some sites) ──query──► slots ──the hub's own features──► 48 files
 //!                         each pass is recorded when it is done, and not done again
 //! ```
 //!
@@ -11,7 +11,8 @@
 //!   files are read.
 //! - `session`: the engine, here or on a cluster, with its bounds.
 //! - `query`: the questions, as SQL; the same on both.
-//! - `sweep`: one reading of the lake for many passes. `pass`: the slots of one of them.
+//! - `reading`: a table of the lake, file after file. `census`: the records of each site. `sweep`: the lake parted by passes. `pass`: the slots of one.
+//! - `facts`: what is known of the sites.
 //! - `slots`: from sums to means, and what is no evidence.
 //! - `features`: from slots to rows, through the code of the hub.
 //! - `parquet_file`: writing tables so that they are whole or not there.
@@ -20,15 +21,18 @@
 //!
 //! Nothing here fits a model.
 
+mod census;
 mod check;
 pub mod command;
 mod error;
+mod facts;
 mod features;
 mod inputs;
 mod parquet_file;
 mod pass;
 mod plan;
 mod query;
+mod reading;
 mod run;
 mod session;
 mod slots;

@@ -8,7 +8,7 @@ use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use super::error::LakeError;
@@ -21,15 +21,43 @@ pub struct TableWriter {
     path: PathBuf,
     half: PathBuf,
     writer: ArrowWriter<File>,
+    /// It must outlast a power cut.
+    lasting: bool,
 }
 
 impl TableWriter {
     /// Begins a table with row groups of this many rows, which is what is held in memory.
     pub fn create(path: &Path, schema: &SchemaRef, group_rows: usize) -> Result<Self, LakeError> {
+        let zstd = Compression::ZSTD(ZstdLevel::default());
+        Self::begin(path, schema, group_rows, WriterProperties::builder().set_compression(zstd), true)
+    }
+
+    /// Begins a table that is done away with before the run ends: quick to write rather than small. It outlasts a
+    /// power cut if it is `lasting`.
+    pub(super) fn passing(
+        path: &Path,
+        schema: &SchemaRef,
+        group_rows: usize,
+        lasting: bool,
+    ) -> Result<Self, LakeError> {
+        // Statistics would be held until the file is finished, and grow with it; who reads it whole needs none.
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_offset_index_disabled(true);
+        Self::begin(path, schema, group_rows, properties, lasting)
+    }
+
+    fn begin(
+        path: &Path,
+        schema: &SchemaRef,
+        group_rows: usize,
+        properties: WriterPropertiesBuilder,
+        lasting: bool,
+    ) -> Result<Self, LakeError> {
         let half = path.with_added_extension("half");
         let file = File::create(&half).map_err(LakeError::output(&half, "create"))?;
-        let mut properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        let mut properties = properties
             .set_max_row_group_row_count(Some(group_rows))
             // Measured numbers hardly repeat; names do.
             .set_dictionary_enabled(false);
@@ -39,7 +67,7 @@ impl TableWriter {
         }
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties.build()))
             .map_err(LakeError::table(&half))?;
-        Ok(Self { path: path.into(), half, writer })
+        Ok(Self { path: path.into(), half, writer, lasting })
     }
 
     /// Adds rows.
@@ -49,9 +77,11 @@ impl TableWriter {
 
     /// Finishes the file and puts it under its name.
     pub fn finish(self) -> Result<(), LakeError> {
-        let Self { path, half, writer } = self;
+        let Self { path, half, writer, lasting } = self;
         let file = writer.into_inner().map_err(LakeError::table(&half))?;
-        file.sync_all().map_err(LakeError::output(&half, "write to the disk"))?;
+        if lasting {
+            file.sync_all().map_err(LakeError::output(&half, "write to the disk"))?;
+        }
         std::fs::rename(&half, &path).map_err(LakeError::output(&path, "put in place"))
     }
 }

@@ -1,6 +1,8 @@
 //! The slots of one pass: the query over its records, here in an engine of its own or on a cluster, and what is
 //! to be named of them. Which passes there are is not said here.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, StringArray};
@@ -14,7 +16,7 @@ use super::inputs::TABLES;
 use super::parquet_file::TableWriter;
 use super::plan::{MOST_NAMED, Noted, Pass, PassSlots, Workplace, write_toml};
 use super::query::{self, Present, Sites};
-use super::session::{Bounds, for_pass, register, register_swept};
+use super::session::{Bounds, for_pass, register_here};
 use super::slots::{Slots, slots_schema};
 use super::source::{Lake, LakeFile};
 
@@ -32,16 +34,19 @@ pub(super) struct PassEngine {
 }
 
 impl PassEngine {
-    /// The slots of a pass whose records were swept; does away with these records.
+    /// The slots of a pass whose rows were parted from those of others; does away with these rows.
     pub(super) async fn slots(self, number: usize, pass: &Pass) -> Result<PassSlots, LakeError> {
         let context = for_pass(&self.lake, &self.bounds)?;
-        let records = self.place.records(number);
-        register_swept(&context, &records)?;
-        for (name, files) in TABLES.into_iter().zip(self.files.iter()).skip(1) {
-            register(&context, &self.lake, name, files)?;
+        let there = TABLES.into_iter().zip(self.files.iter()).filter(|(_, files)| !files.is_empty());
+        let rows: Vec<(&str, PathBuf)> =
+            there.map(|(table, _)| (table, self.place.rows(table, number..=number))).collect();
+        for (table, path) in &rows {
+            register_here(&context, table, path)?;
         }
         let made = slots(&context, &self.place, number, pass, self.present).await?;
-        std::fs::remove_file(&records).map_err(LakeError::output(&records, "remove"))?;
+        for (_, path) in rows {
+            fs::remove_file(&path).map_err(LakeError::output(&path, "remove"))?;
+        }
         Ok(made)
     }
 }
@@ -58,7 +63,7 @@ pub(super) async fn slots(
     let failed = LakeError::query("bring the records to slots");
     let frame = context.sql(&query::slots(sites, present)).await.map_err(&failed)?;
     let mut batches = frame.execute_stream().await.map_err(&failed)?;
-    let writer = TableWriter::create(&place.slots(number), &slots_schema(), GROUP_ROWS)?;
+    let writer = TableWriter::passing(&place.slots(number), &slots_schema(), GROUP_ROWS, true)?;
     let mut slots = Slots::new(writer);
     while let Some(batch) = batches.next().await {
         slots.add(&batch.map_err(&failed)?)?;

@@ -1,6 +1,7 @@
 //! What a run is going to do, what of it is done, and the report. All of it are small text files in the
 //! output folder, each written whole or not at all, so that a run that was killed goes on where it stood.
 
+use core::ops::RangeInclusive;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -18,6 +19,8 @@ pub const SLOTS_FILE: &str = "slots.parquet";
 pub const FEATURES_TOML: &str = "features.toml";
 /// Folder of unfinished work in the output folder.
 const WORK: &str = "unfinished";
+/// Folder in it of rows that are parted by passes.
+const ROWS: &str = "rows";
 /// Cases that a report names for each cause.
 pub(super) const MOST_NAMED: usize = 100;
 /// Longest of these text files that is read, bytes.
@@ -134,9 +137,9 @@ impl PassSlots {
     }
 }
 
-/// What a pass made of its slots.
+/// What some passes gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct PassFeatures {
+pub(super) struct PartFeatures {
     /// Issues.
     pub(super) issues: u64,
     /// Rows for each slot of the day.
@@ -244,9 +247,17 @@ impl Workplace {
         fs::create_dir_all(&folder).map_err(LakeError::output(&folder, "create"))
     }
 
-    /// The records of a pass, until its slots are made.
-    pub(super) fn records(&self, pass: usize) -> PathBuf {
-        self.folder.join(format!("records-{pass:05}.parquet"))
+    /// Makes the folder of rows that are parted by passes, empty: a run that goes on parts them anew.
+    pub(super) fn clear_rows(&self) -> Result<(), LakeError> {
+        let folder = self.folder.join(ROWS);
+        remove_folder(&folder)?;
+        fs::create_dir_all(&folder).map_err(LakeError::output(&folder, "create"))
+    }
+
+    /// The rows of a table for some passes (first to last), until their slots are made.
+    pub(super) fn rows(&self, table: &str, passes: RangeInclusive<usize>) -> PathBuf {
+        let (first, last) = passes.into_inner();
+        self.folder.join(ROWS).join(format!("{table}-{first:05}-{last:05}.parquet"))
     }
 
     pub(super) fn slots(&self, pass: usize) -> PathBuf {
@@ -257,13 +268,13 @@ impl Workplace {
         self.folder.join(format!("slots-{pass:05}.toml"))
     }
 
-    /// Folder of a pass's rows. They depend on the stride, so it is part of the name.
-    pub(super) fn features(&self, pass: usize, stride: i64) -> PathBuf {
-        self.folder.join(format!("features-{stride}-{pass:05}"))
+    /// Folder of the rows of features of a part. They depend on the stride, so it is part of the name.
+    pub(super) fn features(&self, part: usize, stride: i64) -> PathBuf {
+        self.folder.join(format!("features-{stride}-{part:05}"))
     }
 
-    pub(super) fn features_done(&self, pass: usize, stride: i64) -> PathBuf {
-        self.folder.join(format!("features-{stride}-{pass:05}.toml"))
+    pub(super) fn features_done(&self, part: usize, stride: i64) -> PathBuf {
+        self.folder.join(format!("features-{stride}-{part:05}.toml"))
     }
 
     /// Does away with it.

@@ -5,8 +5,14 @@
 //! to the bit. What a sum means is for `slots`.
 
 use core::fmt::Write as _;
+use std::sync::Arc;
 
-use sunkeep_models::lake::{ABSURD_WATTS, LONGEST_SPAN_MS, PLAUSIBLE_WALL_MS, TIERS};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
+use datafusion::arrow::buffer::NullBuffer;
+use sunkeep_models::lake::{
+    self, ABSURD_WATTS, CORRECTIONS, LONGEST_SPAN_MS, PLAUSIBLE_WALL_MS, SITES, TELEMETRY, TIERS, WEATHER,
+};
 use sunkeep_models::time::SLOT_SECONDS;
 
 /// Which tables beside telemetry the lake has.
@@ -42,6 +48,8 @@ const ABSURD: i64 = -2;
 /// What makes a record that record; the site is beside it, for it decides about the pass.
 const IDENTITY: &str = "site, hub, store, boot, sequence";
 const BOOT: &str = "site, hub, store, boot";
+/// Columns without which a record is none; the first of those of telemetry that are read.
+const NAMING: [&str; 7] = ["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms"];
 
 /// The quantities that are averaged: name, and the column's value in thousandths; codes below zero are not
 /// summed for powers.
@@ -55,7 +63,7 @@ impl Sites<'_> {
     }
 }
 
-/// Rows of each site, and those that lack part of their identity: `site`, `rows`, `nameless`.
+/// Rows of each site, and those that lack part of their identity: `site`, `rows`, `nameless`. For a cluster.
 pub(super) fn sites() -> String {
     format!(
         "SELECT site, COUNT(*) AS rows, SUM(CASE WHEN {} THEN 0 ELSE 1 END) AS nameless
@@ -64,17 +72,26 @@ pub(super) fn sites() -> String {
     )
 }
 
-/// The records of some sites as they came, without those that lack part of their identity, and without columns that
-/// no question needs; `site` comes first.
-pub(super) fn swept(sites: Sites<'_>) -> String {
-    let supplied = TIERS.map(|tier| format!("{tier}_on")).join(", ");
-    format!(
-        "SELECT {IDENTITY}, uptime_ms, span_ms, wall, wall_uncertainty_ms, load_w, pv_w, throttled,
-           ambient_c, irradiance_w_m2, {supplied}
-         FROM telemetry WHERE {} AND {}",
-        sites.condition(),
-        named()
-    )
+fn swept_columns(table: &str) -> Vec<String> {
+    let columns = match table {
+        SITES => "site, zone, place",
+        CORRECTIONS => "site, hub, store, boot, boot_wall, uncertainty_ms",
+        WEATHER => "place, start, temperature_c, irradiance_w_m2, cloud_share",
+        _ => {
+            "site, hub, store, boot, sequence, uptime_ms, span_ms, wall, wall_uncertainty_ms, load_w, pv_w, \
+             throttled, ambient_c, irradiance_w_m2"
+        }
+    };
+    let supplied = TIERS.map(|tier| format!("{tier}_on"));
+    let supplied = supplied.into_iter().filter(|_| table == TELEMETRY);
+    columns.split(", ").map(str::to_owned).chain(supplied).collect()
+}
+
+/// The columns of a table that the questions need, with their types; first the one that says whose a row is.
+pub(super) fn swept_schema(table: &str) -> SchemaRef {
+    let (columns, known) = (swept_columns(table), lake::table(table));
+    let fields = columns.iter().filter_map(|name| known.as_ref()?.field_with_name(name).ok());
+    Arc::new(Schema::new(fields.map(|field| field.clone().with_nullable(true)).collect::<Vec<_>>()))
 }
 
 /// The facts of each site: `site`, `zone`, `place`, as often as they were written.
@@ -92,8 +109,20 @@ pub(super) fn conflicts(sites: Sites<'_>, most: usize) -> String {
 }
 
 fn named() -> String {
-    let columns = ["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms"];
-    columns.map(|column| format!("{column} IS NOT NULL")).join(" AND ")
+    NAMING.map(|column| format!("{column} IS NOT NULL")).join(" AND ")
+}
+
+/// The columns of [`NAMING`].
+pub(super) fn naming_schema() -> SchemaRef {
+    let places: Vec<usize> = (0..NAMING.len()).collect();
+    let schema = swept_schema(TELEMETRY);
+    schema.project(&places).map_or(schema, Arc::new)
+}
+
+/// Which rows lack part of what names a record.
+pub(super) fn nameless(rows: &RecordBatch) -> Option<NullBuffer> {
+    let columns = NAMING.iter().filter_map(|name| rows.column_by_name(name));
+    columns.fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.logical_nulls().as_ref()))
 }
 
 /// The sums of each slot of some sites: `site`, `slot` (null where no time is known), then those of

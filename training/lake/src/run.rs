@@ -1,36 +1,43 @@
 //! The whole way from a lake to its tables, a step after the other; what a killed run finished is not done
 //! again.
 
+use core::ops::Range;
 use core::panic::AssertUnwindSafe;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use datafusion::common::cast::{as_int64_array, as_string_array};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures_util::{FutureExt, StreamExt, stream};
 use indicatif::ProgressBar;
+use sunkeep_models::lake::SITES;
 use sunkeep_models::load_features::feature_hash;
-use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Zone};
+use sunkeep_models::time::{SLOTS_PER_DAY, Slot};
 
+use super::census::Census;
 use super::check::gave_up;
 use super::error::LakeError;
+use super::facts::{self, Facts};
 use super::features::{self, FEATURES_FILE, features_schema, slot_folder, stride};
 use super::inputs::{Inputs, TABLES, inspect, locate};
 use super::parquet_file::merge;
 use super::pass::{self, PassEngine};
 use super::plan::{
-    FEATURES_TOML, FeaturesToml, Pass, PassFeatures, PassSlots, Plan, SLOTS_FILE, Span, Versions, Workplace,
+    FEATURES_TOML, FeaturesToml, PartFeatures, Pass, PassSlots, Plan, SLOTS_FILE, Span, Versions, Workplace,
     read_toml, write_toml,
 };
 use super::query;
+use super::reading::{Wanted, read_files};
 use super::session::{Bounds, LEAST_MEMORY, PASSES_AT_ONCE, cluster, local, register};
 use super::slots::slots_schema;
 use super::source::Lake;
-use super::sweep;
+use super::sweep::{Numbered, Share, Sweep};
 
 /// Memory that a record takes while it is grouped, joined and sorted, bytes: so that a pass need not spill.
 const ROW_BYTES: u64 = 1500;
@@ -91,7 +98,9 @@ pub async fn make_features(
         Some(url) => cluster(&lake, url).await?,
         None => local(&lake, &bounds)?,
     };
-    for (name, files) in TABLES.into_iter().zip(inputs.files.iter()) {
+    // Here the engine is asked of the sites alone; the other tables come to it by passes.
+    let asked = |name: &str| request.cluster.is_some() || name == SITES;
+    for (name, files) in TABLES.into_iter().zip(inputs.files.iter()).filter(|(name, _)| asked(name)) {
         register(&context, &lake, name, files)?;
     }
     let job = Job { request, lake: lake.clone(), place, context, bounds, progress };
@@ -159,12 +168,13 @@ struct Job<'a> {
 impl Job<'_> {
     async fn run(&self, inputs: &Inputs) -> Result<FeaturesToml, LakeError> {
         let plan = self.plan(inputs).await?;
-        let zones = self.zones().await?;
-        let slots = self.slots(&plan, inputs).await?;
+        let facts = Arc::new(self.facts().await?);
+        let slots = self.slots(&plan, &facts, inputs).await?;
         let total: u64 = slots.iter().map(|pass| pass.slots).sum();
         let stride = stride(total, self.request.issues);
-        let features = self.features(&plan, &zones, stride)?;
-        self.put_together(plan.passes.len(), stride)?;
+        let parts = features::parts(&slots, stride);
+        let features = self.features(&parts, facts, stride).await?;
+        self.put_together(&parts, stride).await?;
         let report = self.report(&plan, &slots, &features, stride);
         write_toml(&self.request.out.join(FEATURES_TOML), &report)?;
         Ok(report)
@@ -204,16 +214,10 @@ impl Job<'_> {
         };
         let most = (self.request.sites_per_pass, self.bounds.of_pass().pool() as u64 / ROW_BYTES);
         let mut sites_in_pass = 0;
-        for batch in self.ask("count the records of each site", &query::sites()).await? {
-            let failed = LakeError::query("count the records of each site");
-            let sites = as_string_array(batch.column(0)).map_err(&failed)?;
-            let rows = as_int64_array(batch.column(1)).map_err(&failed)?;
-            let nameless = as_int64_array(batch.column(2)).map_err(&failed)?;
-            for row in 0..batch.num_rows() {
-                plan.counts.add("rows_nameless", nameless.value(row) as u64);
-                if !sites.is_null(row) {
-                    plan.add_site(sites.value(row), rows.value(row) as u64, most, &mut sites_in_pass);
-                }
+        for (site, (rows, nameless)) in self.records_of_sites(inputs).await? {
+            plan.counts.add("rows_nameless", nameless);
+            if let Some(site) = site {
+                plan.add_site(&site, rows, most, &mut sites_in_pass);
             }
         }
         if plan.sites as usize > MOST_SITES {
@@ -227,28 +231,40 @@ impl Job<'_> {
         Ok(plan)
     }
 
-    /// The zone of each site.
-    async fn zones(&self) -> Result<BTreeMap<String, Zone>, LakeError> {
-        let mut zones = BTreeMap::new();
-        for batch in self.ask("read the sites", &query::site_facts()).await? {
-            let failed = LakeError::query("read the sites");
+    /// The records of each site, and those of them that lack part of their identity; by name.
+    async fn records_of_sites(
+        &self,
+        inputs: &Inputs,
+    ) -> Result<BTreeMap<Option<String>, (u64, u64)>, LakeError> {
+        const DOING: &str = "count the records of each site";
+        let failed = LakeError::query(DOING);
+        if self.request.cluster.is_none() {
+            let mut counted = Census::default();
+            let add = |batch| counted.add(&batch).map_err(&failed);
+            let wanted = Wanted::FirstAndNulls(query::naming_schema());
+            read_files(&self.lake, &inputs.files[0], &wanted, DOING, add).await?;
+            return Ok(counted.by_name());
+        }
+        let mut counted = BTreeMap::new();
+        for batch in self.ask(DOING, &query::sites()).await? {
             let sites = as_string_array(batch.column(0)).map_err(&failed)?;
-            let names = as_string_array(batch.column(1)).map_err(&failed)?;
-            for (site, name) in sites.iter().zip(names) {
-                let Some(site) = site else { continue };
-                let refused = |reason: String| LakeError::Sites(format!("site {site:?}: {reason}"));
-                let name = name.ok_or_else(|| refused("no zone".into()))?;
-                let zone = Zone::named(name).map_err(|error| refused(error.to_string()))?;
-                if zones.insert(site.to_owned(), zone).is_some() {
-                    return Err(refused("it has several rows that differ, expected one".into()));
-                }
+            let rows = as_int64_array(batch.column(1)).map_err(&failed)?;
+            let nameless = as_int64_array(batch.column(2)).map_err(&failed)?;
+            for (place, site) in sites.iter().enumerate() {
+                let counts = (rows.value(place) as u64, nameless.value(place) as u64);
+                counted.insert(site.map(str::to_owned), counts);
             }
         }
-        Ok(zones)
+        Ok(counted)
+    }
+
+    /// What is known of each site.
+    async fn facts(&self) -> Result<Facts, LakeError> {
+        facts::of_rows(&self.ask("read the sites", &query::site_facts()).await?)
     }
 
     /// The slots of every pass.
-    async fn slots(&self, plan: &Plan, inputs: &Inputs) -> Result<Vec<PassSlots>, LakeError> {
+    async fn slots(&self, plan: &Plan, facts: &Facts, inputs: &Inputs) -> Result<Vec<PassSlots>, LakeError> {
         self.begin("slots", plan.passes.len());
         let mut all = BTreeMap::new();
         let mut open = Vec::new();
@@ -261,25 +277,46 @@ impl Job<'_> {
             }
         }
         self.progress.inc(all.len() as u64);
-        for open in open.chunks(sweep::PASSES) {
-            if self.request.cluster.is_some() {
-                for (number, pass) in open {
-                    let made = pass::slots(&self.context, &self.place, *number, pass, inputs.present());
-                    all.insert(*number, made.await?);
-                    self.progress.inc(1);
-                }
-            } else {
-                sweep::sweep(&self.context, &self.place, open).await?;
-                self.slots_here(open, inputs, &mut all).await?;
+        if self.request.cluster.is_some() {
+            for (number, pass) in open {
+                let made = pass::slots(&self.context, &self.place, number, pass, inputs.present());
+                all.insert(number, made.await?);
+                self.progress.inc(1);
             }
+        } else {
+            self.slots_in_steps(&open, facts, inputs, &mut all).await?;
         }
         Ok(all.into_values().collect())
     }
 
-    /// The slots of some passes whose records were swept, some passes at a time.
+    /// The slots of these passes, here: their rows are parted until each has its own, the first ones first.
+    async fn slots_in_steps(
+        &self,
+        open: &[Numbered<'_>],
+        facts: &Facts,
+        inputs: &Inputs,
+        all: &mut BTreeMap<usize, PassSlots>,
+    ) -> Result<(), LakeError> {
+        self.place.clear_rows()?;
+        let sweep = Sweep { lake: &self.lake, files: &inputs.files, place: &self.place, facts };
+        let mut shares: Vec<Share<'_>> = Share::of_lake(open).into_iter().collect();
+        while let Some(share) = shares.pop() {
+            let parts = match share.single() {
+                Some(_) => vec![share],
+                None => sweep.part(share).await?,
+            };
+            match parts.iter().map(|part| part.single()).collect::<Option<Vec<_>>>() {
+                Some(passes) => self.slots_here(&passes, inputs, all).await?,
+                None => shares.extend(parts.into_iter().rev()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The slots of some passes whose rows are here, some passes at a time.
     async fn slots_here(
         &self,
-        passes: &[(usize, &Pass)],
+        passes: &[Numbered<'_>],
         inputs: &Inputs,
         all: &mut BTreeMap<usize, PassSlots>,
     ) -> Result<(), LakeError> {
@@ -308,62 +345,65 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The rows of every pass.
-    fn features(
+    /// The rows of every part, some parts at a time.
+    async fn features(
         &self,
-        plan: &Plan,
-        zones: &BTreeMap<String, Zone>,
+        parts: &[Range<usize>],
+        facts: Arc<Facts>,
         stride: i64,
-    ) -> Result<Vec<PassFeatures>, LakeError> {
-        self.begin("features", plan.sites as usize);
-        let mut all = Vec::with_capacity(plan.passes.len());
-        for number in 0..plan.passes.len() {
-            let done = self.place.features_done(number, stride);
-            let made = match read_toml(&done)? {
-                Some(made) => made,
-                None => {
-                    let folder = self.place.features(number, stride);
-                    let zone = |site: &str| zones.get(site);
-                    let made = features::make(&self.place.slots(number), &folder, stride, zone, || {
-                        self.progress.inc(1);
-                    })?;
-                    write_toml(&done, &made)?;
-                    made
-                }
-            };
-            all.push(made);
-        }
-        Ok(all)
+    ) -> Result<Vec<PartFeatures>, LakeError> {
+        self.begin("features", parts.len());
+        let making = parts.iter().enumerate().map(|(number, passes)| {
+            let (place, facts, passes) = (self.place.clone(), facts.clone(), passes.clone());
+            SpawnedTask::spawn_blocking(move || features_of(&place, number, passes, &facts, stride))
+        });
+        self.some_at_a_time("make the features", making).await
     }
 
     /// One slot table, and one file for each slot of the day.
-    fn put_together(&self, passes: usize, stride: i64) -> Result<(), LakeError> {
+    async fn put_together(&self, parts: &[Range<usize>], stride: i64) -> Result<(), LakeError> {
         self.begin("files", SLOTS_PER_DAY + 1);
-        let out = &self.request.out;
-        let once = |path: &Path, parts: Vec<PathBuf>, schema: arrow_schema::SchemaRef| {
-            if !path.exists() {
-                merge(&parts, &schema, GROUP_ROWS, path)?;
-            }
-            self.progress.inc(1);
-            Ok(())
-        };
-        let parts = (0..passes).map(|pass| self.place.slots(pass)).collect();
-        once(&out.join(SLOTS_FILE), parts, slots_schema())?;
+        let passes = 0..parts.last().map_or(0, |passes| passes.end);
+        let slots = passes.map(|pass| self.place.slots(pass)).collect();
+        let mut tables: Vec<(Vec<PathBuf>, SchemaRef, PathBuf)> =
+            vec![(slots, slots_schema(), self.request.out.join(SLOTS_FILE))];
         for slot in 0..SLOTS_PER_DAY {
-            let folder = out.join(slot_folder(slot));
+            let folder = self.request.out.join(slot_folder(slot));
             fs::create_dir_all(&folder).map_err(LakeError::output(&folder, "create"))?;
-            let parts =
-                (0..passes).map(|pass| features::part(&self.place.features(pass, stride), slot)).collect();
-            once(&folder.join(FEATURES_FILE), parts, features_schema())?;
+            let of_part = |part: usize| features::file(&self.place.features(part, stride), slot);
+            let files = (0..parts.len()).map(of_part).collect();
+            tables.push((files, features_schema(), folder.join(FEATURES_FILE)));
         }
-        Ok(())
+        let merging = tables.into_iter().map(|(files, schema, path)| {
+            SpawnedTask::spawn_blocking(move || {
+                if path.exists() { Ok(()) } else { merge(&files, &schema, GROUP_ROWS, &path) }
+            })
+        });
+        self.some_at_a_time("put the tables together", merging).await.map(|_| ())
+    }
+
+    /// Work of processors, [`PASSES_AT_ONCE`] at a time; what came of each, in order.
+    async fn some_at_a_time<T: 'static>(
+        &self,
+        doing: &'static str,
+        tasks: impl Iterator<Item = SpawnedTask<Result<T, LakeError>>>,
+    ) -> Result<Vec<T>, LakeError> {
+        let mut tasks = stream::iter(tasks).buffered(PASSES_AT_ONCE);
+        let mut all = Vec::new();
+        while let Some(done) = tasks.next().await {
+            let panicked =
+                |error| Err(LakeError::query(doing)(DataFusionError::ExecutionJoin(Box::new(error))));
+            all.push(done.unwrap_or_else(panicked)?);
+            self.progress.inc(1);
+        }
+        Ok(all)
     }
 
     fn report(
         &self,
         plan: &Plan,
         slots: &[PassSlots],
-        features: &[PassFeatures],
+        features: &[PartFeatures],
         stride: i64,
     ) -> FeaturesToml {
         let mut counts = plan.counts.clone();
@@ -373,21 +413,21 @@ impl Job<'_> {
             noted.absorb(&pass.noted);
         }
         let mut rows_of_slot = vec![0; SLOTS_PER_DAY];
-        for pass in features {
-            rows_of_slot.iter_mut().zip(&pass.rows).for_each(|(sum, rows)| *sum += rows);
-            counts.add("sites_without_zone", pass.zoneless);
-            noted.absorb(&pass.noted);
+        for part in features {
+            rows_of_slot.iter_mut().zip(&part.rows).for_each(|(sum, rows)| *sum += rows);
+            counts.add("sites_without_zone", part.zoneless);
+            noted.absorb(&part.noted);
         }
         let spans = || slots.iter().filter_map(|pass| pass.span);
         let span = spans().map(|(first, _)| first).min().zip(spans().map(|(_, last)| last).max());
         FeaturesToml {
             feature_hash: feature_hash(),
             lake: plan.lake.clone(),
-            sites: features.iter().map(|pass| pass.sites).sum(),
+            sites: features.iter().map(|part| part.sites).sum(),
             slots: slots.iter().map(|pass| pass.slots).sum(),
             most_issues: self.request.issues,
             stride,
-            issues: features.iter().map(|pass| pass.issues).sum(),
+            issues: features.iter().map(|part| part.issues).sum(),
             rows: rows_of_slot.iter().sum(),
             rows_of_slot,
             span: span.map(|(first, last)| Span {
@@ -401,6 +441,25 @@ impl Job<'_> {
             noted,
         }
     }
+}
+
+/// The rows of a part (these passes), made now or by a run before.
+fn features_of(
+    place: &Workplace,
+    part: usize,
+    passes: Range<usize>,
+    facts: &Facts,
+    stride: i64,
+) -> Result<PartFeatures, LakeError> {
+    let done = place.features_done(part, stride);
+    if let Some(made) = read_toml(&done)? {
+        return Ok(made);
+    }
+    let slots: Vec<PathBuf> = passes.map(|pass| place.slots(pass)).collect();
+    let zone = |site: &str| facts.get(site).map(|facts| &facts.zone);
+    let made = features::make(&slots, &place.features(part, stride), stride, zone)?;
+    write_toml(&done, &made)?;
+    Ok(made)
 }
 
 impl Plan {

@@ -12,7 +12,7 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use sunkeep_models::lake::{self, TELEMETRY};
+use sunkeep_models::lake;
 use url::Url;
 
 use super::error::LakeError;
@@ -20,7 +20,7 @@ use super::source::{Lake, LakeFile};
 
 /// Passes that run at a time, each in an engine of its own with its share of the memory.
 pub(super) const PASSES_AT_ONCE: usize = 2;
-/// Files that are read at a time by a query over the whole lake, and parts in which a cluster works.
+/// Parts in which queries over whole tables work, here and on a cluster.
 const PARTS: usize = 2;
 /// Least memory that is worked with, bytes.
 pub(super) const LEAST_MEMORY: u64 = 128 << 20;
@@ -136,12 +136,12 @@ pub(super) fn register(
     if urls.is_empty() { Ok(()) } else { register_urls(context, table, urls) }
 }
 
-/// Makes the records of one pass, in a file here, known as the telemetry of the lake.
-pub(super) fn register_swept(context: &SessionContext, records: &Path) -> Result<(), LakeError> {
-    let refused = |reason: String| LakeError::output(records, "read")(std::io::Error::other(reason));
-    let whole = records.canonicalize().map_err(LakeError::output(records, "find"))?;
+/// Makes rows of a table of the lake known that are in a file here.
+pub(super) fn register_here(context: &SessionContext, table: &str, rows: &Path) -> Result<(), LakeError> {
+    let refused = |reason: String| LakeError::output(rows, "read")(std::io::Error::other(reason));
+    let whole = rows.canonicalize().map_err(LakeError::output(rows, "find"))?;
     let url = Url::from_file_path(&whole).map_err(|()| refused("no path for an URL".into()))?;
-    register_urls(context, TELEMETRY, vec![url])
+    register_urls(context, table, vec![url])
 }
 
 fn register_urls(context: &SessionContext, table: &str, urls: Vec<Url>) -> Result<(), LakeError> {
