@@ -43,6 +43,7 @@ fn view() -> View {
         past: Arc::default(),
         devices: Arc::default(),
         meters: Arc::default(),
+        uplink: None,
         faults: Arc::default(),
         counts: Counts::default(),
     }
