@@ -25,7 +25,8 @@ pub struct Moment {
 /// The last cycle at or before a moment, seconds since 1970, but not more than five minutes before. `None`
 /// where the journal has none: the hub was off, did not know the time, or that part is gone.
 pub fn moment(path: &Path, unix: i64) -> Result<Option<Moment>, JournalError> {
-    let range = TimeRange { from: Some(unix - SEARCHED), until: Some(unix + 1) };
+    // A block is filed under the time of one of its cycles: where the clock was set within it, the others are off by as much.
+    let range = TimeRange { from: Some(unix - SEARCHED), until: Some(unix + SEARCHED) };
     let mut blocks = Blocks::open(path, range)?;
     let mut found = None;
     while let Some(next) = blocks.next_row() {
