@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sunkeep_models::wire::is_name;
 use toml::Spanned;
 
 use super::Problems;
@@ -82,9 +83,8 @@ pub(super) fn uplink(table: &UplinkTable, site: &SiteTable, problems: &mut Probl
     let site = table.site.as_ref().unwrap_or(&site.name);
     let hub = table.hub.as_ref().unwrap_or(site);
     for (key, name) in [("hub", hub), ("site", site)] {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         let read = name.get_ref();
-        if !(1..=64).contains(&read.len()) || !read.bytes().all(plain) {
+        if !is_name(read) {
             let what = format!(
                 "{key} of [uplink] is {read:?}, a part of topics and tables: expected 1 to 64 letters, digits, _, - or ."
             );

@@ -9,7 +9,7 @@ use rumqttc::v5::mqttbytes::v5::ConnectProperties;
 use rumqttc::{TlsConfiguration, Transport};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sunkeep_models::wire::MOST_BYTES;
+use sunkeep_models::wire::{MOST_BYTES, MOST_NAME, is_name};
 use url::Url;
 
 /// Longest packet that a broker may send, bytes: a message that is twice too long still comes, to be counted and
@@ -20,8 +20,6 @@ const SESSION_SECONDS: u32 = 14 * 86_400;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a connection may take, s.
 const CONNECTING_SECONDS: u64 = 20;
-/// Longest name of a client or a group, bytes.
-const MOST_NAME: usize = 64;
 
 /// What is wrong with a broker or what was said of it.
 #[derive(Debug, thiserror::Error)]
@@ -120,8 +118,7 @@ impl Broker {
             return Err(refused("something follows the port"));
         }
         for (option, found) in [("name", name), ("group", group)] {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            if found.is_empty() || found.len() > MOST_NAME || !found.bytes().all(plain) {
+            if !is_name(found) {
                 return Err(BrokerError::Name { option, found: found.into() });
             }
         }

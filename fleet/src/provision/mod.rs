@@ -9,6 +9,7 @@ mod mosquitto;
 use std::path::{Path, PathBuf};
 
 use sunkeep_models::bundle::Bundle;
+use sunkeep_models::wire::is_name;
 
 use authority::{Authority, Subject};
 use files::{failed, write_new, write_over};
@@ -206,9 +207,5 @@ fn address(broker: &str) -> Result<(String, u16), ProvisionError> {
 }
 
 fn checked(name: &str) -> Result<(), ProvisionError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if (1..=64).contains(&name.len()) && name.bytes().all(plain) && name != INGEST {
-        return Ok(());
-    }
-    Err(ProvisionError::Name(name.into()))
+    if is_name(name) && name != INGEST { Ok(()) } else { Err(ProvisionError::Name(name.into())) }
 }

@@ -152,13 +152,15 @@ impl Channel {
     }
 }
 
-/// A name may be part of a topic, a folder or a column: letters, digits, `_`, `-` and `.`.
-fn checked_name(name: &str) -> Result<&str, Refused> {
+/// Whether this is a name: it may be part of a topic, a folder or a column, so it is 1 to [`MOST_NAME`] letters, digits,
+/// `_`, `-` and `.`.
+pub fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if name.is_empty() || name.len() > MOST_NAME || !name.bytes().all(plain) {
-        return Err(Refused::Name(name.chars().take(MOST_NAME).collect()));
-    }
-    Ok(name)
+    (1..=MOST_NAME).contains(&text.len()) && text.bytes().all(plain)
+}
+
+fn checked_name(name: &str) -> Result<&str, Refused> {
+    if is_name(name) { Ok(name) } else { Err(Refused::Name(name.chars().take(MOST_NAME).collect())) }
 }
 
 fn at_most(what: &'static str, found: u64, most: usize) -> Result<usize, Refused> {
