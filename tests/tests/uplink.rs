@@ -238,6 +238,26 @@ async fn an_outage_delays_and_loses_nothing() {
     compare(&recorded, &first);
 }
 
+/// A broker acknowledges what nobody takes, and drops it. The hub hears the reason, says so, and sends it again.
+#[tokio::test]
+async fn what_nobody_takes_is_kept() {
+    let seed = seed();
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path(), None).await;
+    let mut recorded = Recorded::new(seed);
+    recorded.live(120);
+    let (_outbox, source) = watch::channel(Some(recorded.source()));
+    let (_view, view) = watch::channel(None);
+    let mut standing = uplink::start(config(broker.port, Encoding::Compact), source, view).unwrap();
+    until(&mut standing, "nobody", |standing| standing.why.contains("nobody is subscribed to it")).await;
+    assert!(standing.borrow().connected && standing.borrow().acknowledged == 0, "{:?}", standing.borrow());
+    let heard = listen(broker.port).await;
+    let all = (recorded.minutes().len() + recorded.events().len()) as u64;
+    until(&mut standing, "somebody", |standing| standing.acknowledged + GATHERED > all).await;
+    compare(&recorded, &heard);
+    assert!(standing.borrow().why.is_empty(), "{:?}", standing.borrow());
+}
+
 fn secured(port: u16, ca: &Path, own: &(PathBuf, PathBuf)) -> Uplink {
     let tls = TlsFiles { ca: ca.into(), own: Some(own.clone()) };
     Uplink { host: "localhost".into(), tls: Some(tls), ..config(port, Encoding::Compact) }

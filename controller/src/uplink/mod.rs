@@ -13,6 +13,7 @@
 mod link;
 mod messages;
 mod meter;
+mod mqtt;
 mod pace;
 mod session;
 mod tls;
@@ -46,7 +47,7 @@ pub struct Source {
 pub struct Standing {
     /// Whether the broker answers.
     pub connected: bool,
-    /// Why not, in a sentence; empty while it does or nothing was tried.
+    /// Why not, or why it does not take what it is sent, in a sentence; empty while all is well or nothing was tried.
     pub why: String,
     /// Records that the broker has not acknowledged.
     pub waiting: u64,

@@ -5,30 +5,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, QoS, Transport,
-};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::link::{self, LinkError};
 use super::messages::{MessageError, Messages, Outgoing as Message};
 use super::meter::{Budget, Meter, month};
-use super::pace::{Load, MOST_MESSAGES, is_due};
+use super::mqtt::{Client, Happened};
+use super::pace::{Backoff, Load, is_due};
 use super::{Source, Standing};
 use crate::config::{Encoding, Uplink};
 use crate::journal::outbox::Outbox;
 use crate::journal::{JournalError, Lane, StoreId};
 use crate::view::View;
 
-/// Messages and events that wait between the client and the session.
-const MOST_REQUESTS: usize = 4 * MOST_MESSAGES;
 /// How long an acknowledgement may take.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(2);
 /// How often it is looked whether there is something to send.
 const LOOK: Duration = Duration::from_secs(1);
-/// Largest packet, bytes: a message with its topic.
-const MOST_PACKET: usize = 300 << 10;
 
 /// What outlives a session: how good the line is, and what was acknowledged, for the journal writes that down later.
 #[derive(Debug)]
@@ -99,20 +93,12 @@ pub(super) async fn run(
     let ended = async {
         let outbox = Outbox::open(&source.path)?;
         let link = link::open(config, meter).await?;
-        let mut options = MqttOptions::new(&config.hub, &link.name, 0);
-        options
-            .set_transport(Transport::Unix)
-            .set_keep_alive(Duration::from_secs(config.keep_alive_s.into()));
-        options.set_max_packet_size(MOST_PACKET, MOST_PACKET).set_inflight(MOST_MESSAGES as u16);
-        let (client, polled) = AsyncClient::new(options, MOST_REQUESTS);
-        let (events, arriving) = mpsc::channel(MOST_REQUESTS);
-        let polling = tokio::spawn(poll(polled, events));
+        let (client, arriving) = Client::start(config, &link);
         let mut session = Session::new(config, outbox, client, progress)?;
         let ended = session.run(source, view, told, meter, arriving).await;
         if session.acknowledged == 0 && !session.on_the_way.is_empty() {
             session.parts.load.halve();
         }
-        polling.abort();
         ended
     };
     match ended.await {
@@ -121,25 +107,25 @@ pub(super) async fn run(
     }
 }
 
-/// Drives the client in a task of its own, for it must not be interrupted between two bytes.
-async fn poll(mut polled: EventLoop, events: mpsc::Sender<Result<Event, ConnectionError>>) {
-    loop {
-        let event = polled.poll().await;
-        let over = event.is_err();
-        if events.send(event).await.is_err() || over {
-            return;
-        }
-    }
+/// What is known of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Nothing yet.
+    Unknown,
+    /// The broker has it.
+    Taken,
+    /// The broker did not take it.
+    Refused,
 }
 
-/// A message that the broker has not acknowledged, or that waits for those before it.
+/// A message that the broker has not answered, or that waits for those before it.
 struct OnTheWay {
     lane: Lane,
     upto: i64,
     records: usize,
     full: bool,
     packet: Option<u16>,
-    acknowledged: bool,
+    fate: Fate,
     since: Instant,
 }
 
@@ -148,7 +134,7 @@ struct Session<'a> {
     outbox: Outbox,
     store: StoreId,
     messages: Messages,
-    client: AsyncClient,
+    client: Client,
     on_the_way: VecDeque<OnTheWay>,
     /// Newest record of each lane that was handed to the client.
     handed: [i64; Lane::ALL.len()],
@@ -156,13 +142,18 @@ struct Session<'a> {
     /// Messages acknowledged in this session.
     acknowledged: u64,
     connected: bool,
+    /// Why the broker did not take a message; until it is tried again.
+    refused: Option<&'static str>,
+    /// When it is tried again, once all that was on the way was answered.
+    again: Option<Instant>,
+    pauses: Backoff,
 }
 
 impl<'a> Session<'a> {
     fn new(
         config: &'a Uplink,
         outbox: Outbox,
-        client: AsyncClient,
+        client: Client,
         progress: &'a mut Progress,
     ) -> Result<Self, Ended> {
         let store = outbox.store();
@@ -179,6 +170,9 @@ impl<'a> Session<'a> {
             parts,
             acknowledged: 0,
             connected: false,
+            refused: None,
+            again: None,
+            pauses: Backoff::default(),
         })
     }
 
@@ -188,21 +182,21 @@ impl<'a> Session<'a> {
         view: &mut watch::Receiver<Option<Arc<View>>>,
         told: &watch::Sender<Standing>,
         meter: &Meter,
-        mut arriving: mpsc::Receiver<Result<Event, ConnectionError>>,
+        mut arriving: mpsc::Receiver<Result<Happened, String>>,
     ) -> Result<core::convert::Infallible, Ended> {
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 event = arriving.recv() => {
                     let event = event.ok_or_else(|| Ended::Broker("the client stopped".into()))?;
-                    let event = event.map_err(|error| Ended::Broker(error.to_string()))?;
-                    self.take(&event, source, told);
+                    self.take(event.map_err(Ended::Broker)?, source, told);
                 }
                 _ = look.tick() => {
                     if !self.outbox.is_current() {
                         return Err(Ended::OtherJournal);
                     }
-                    if self.on_the_way.front().is_some_and(|oldest| oldest.since.elapsed() > ACKNOWLEDGED_WITHIN) {
+                    let mut unknown = self.on_the_way.iter().filter(|message| message.fate == Fate::Unknown);
+                    if unknown.any(|message| message.since.elapsed() > ACKNOWLEDGED_WITHIN) {
                         return Err(Ended::Unacknowledged);
                     }
                 }
@@ -220,38 +214,71 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn take(&mut self, event: &Event, source: &Source, told: &watch::Sender<Standing>) {
-        match event {
-            Event::Incoming(Packet::ConnAck(_)) => {
+    fn take(&mut self, happened: Happened, source: &Source, told: &watch::Sender<Standing>) {
+        match happened {
+            Happened::Connected => {
                 self.connected = true;
                 tracing::debug!("the uplink: connected");
             }
             // Messages leave in the order they were handed over.
-            Event::Outgoing(Outgoing::Publish(packet)) => {
+            Happened::Left(packet) => {
                 if let Some(next) = self.on_the_way.iter_mut().find(|message| message.packet.is_none()) {
-                    next.packet = Some(*packet);
+                    next.packet = Some(packet);
                     next.since = now();
                 }
             }
-            Event::Incoming(Packet::PubAck(ack)) => {
-                let of = |message: &&mut OnTheWay| message.packet == Some(ack.pkid) && !message.acknowledged;
+            Happened::Answered(packet, taken) => {
+                let of =
+                    |message: &&mut OnTheWay| message.packet == Some(packet) && message.fate == Fate::Unknown;
                 if let Some(message) = self.on_the_way.iter_mut().find(of) {
-                    message.acknowledged = true;
-                    self.acknowledged += 1;
-                    self.parts.load.acknowledged(message.since.elapsed(), message.full);
+                    match taken {
+                        Ok(()) => {
+                            message.fate = Fate::Taken;
+                            self.acknowledged += 1;
+                            self.pauses = Backoff::default();
+                            self.parts.load.acknowledged(message.since.elapsed(), message.full);
+                        }
+                        Err(why) => {
+                            message.fate = Fate::Refused;
+                            self.refused = Some(why);
+                        }
+                    }
                 }
-                while let Some(message) = self.on_the_way.pop_front_if(|message| message.acknowledged) {
+                while let Some(message) = self.on_the_way.pop_front_if(|message| message.fate == Fate::Taken)
+                {
                     self.parts.upto[message.lane as usize] = message.upto;
                     source.sent.upto(message.lane, self.store, message.upto);
                     told.send_modify(|standing| standing.acknowledged += message.records as u64);
                 }
+                self.begin_again_where_refused();
             }
-            _ => {}
+        }
+    }
+
+    /// Once all that was on the way was answered, and not all of it taken: goes on behind what was taken, after a pause.
+    fn begin_again_where_refused(&mut self) {
+        let answered = self.on_the_way.iter().all(|message| message.fate != Fate::Unknown);
+        if let (Some(why), true) = (self.refused, answered) {
+            self.on_the_way.clear();
+            self.handed = *self.parts.upto;
+            self.parts.load.begin();
+            let pause = self.pauses.next();
+            self.again = Some(now() + pause);
+            tracing::debug!(
+                "the uplink: the broker does not take a message: {why}; again in {} s",
+                pause.as_secs()
+            );
         }
     }
 
     /// Hands over what is due, the most urgent lane first, while few enough messages are on the way.
     fn hand_over(&mut self, background_work: bool) -> Result<(), Ended> {
+        if self.again.is_some_and(|again| now() >= again) {
+            (self.again, self.refused) = (None, None);
+        }
+        if self.refused.is_some() {
+            return Ok(());
+        }
         let allowed = Lane::ALL.map(|lane| self.parts.budget.allows(lane));
         for (place, lane) in Lane::ALL.into_iter().enumerate().filter(|(place, _)| allowed[*place]) {
             while let room @ 1.. = self.parts.load.messages().saturating_sub(self.on_the_way.len()) {
@@ -281,9 +308,7 @@ impl<'a> Session<'a> {
     fn publish(&mut self, message: Message, place: usize, most: usize) -> Result<(), Ended> {
         let Message { lane, payload, upto, records } = message;
         let topic = self.config.topic_of(lane.word());
-        self.client
-            .try_publish(topic, QoS::AtLeastOnce, false, payload)
-            .map_err(|error| Ended::Broker(error.to_string()))?;
+        self.client.publish(topic, payload).map_err(Ended::Broker)?;
         self.handed[place] = upto;
         let full = lane == Lane::Telemetry && records == most;
         let since = now();
@@ -293,7 +318,7 @@ impl<'a> Session<'a> {
             records,
             full,
             packet: None,
-            acknowledged: false,
+            fate: Fate::Unknown,
             since,
         });
         Ok(())
@@ -308,7 +333,11 @@ impl<'a> Session<'a> {
         told.send_if_modified(|standing| {
             let now = Standing {
                 connected: self.connected,
-                why: if self.connected { String::new() } else { standing.why.clone() },
+                why: match self.refused {
+                    Some(why) => format!("the broker does not take a message: {why}"),
+                    None if self.connected => String::new(),
+                    None => standing.why.clone(),
+                },
                 waiting,
                 bytes_out,
                 bytes_in,

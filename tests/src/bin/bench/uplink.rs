@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use sunkeep_tests::broker::{Authority, Broker, write_secret};
+use sunkeep_tests::broker::{Authority, Broker, listen, write_secret};
 use sunkeep_tests::house::MIDNIGHT;
 use tokio::process::Command;
 
@@ -44,6 +44,8 @@ pub(crate) async fn measure(program: &Path) -> anyhow::Result<Figures> {
     let (certificate, key) = authority.sign(folder.path(), "broker", "localhost", (2020, 2100));
     authority.sign(folder.path(), "hub", "hub-1", (2020, 2100));
     let broker = Broker::start(folder.path(), Some([&file("ca.pem"), &certificate, &key])).await;
+    // Somebody who takes it.
+    let _heard = listen(broker.port).await;
 
     let (mut driven, start) = connected(program, &broker, folder.path(), "compact", 60).await?;
     for hour in 1..=HOURS {
