@@ -108,7 +108,7 @@ fn stored(lake: &Path, table: &str) -> BTreeMap<Identity, u32> {
     seen
 }
 
-/// What a journal holds that was to be sent: telemetry up to what was acknowledged, and all events.
+/// What a journal holds that was acknowledged: minutes, and events.
 fn held(journal: &Path) -> [BTreeSet<Identity>; 2] {
     let outbox = Outbox::open(journal).unwrap();
     let store = outbox.store().to_string();
@@ -117,7 +117,10 @@ fn held(journal: &Path) -> [BTreeSet<Identity>; 2] {
     let minutes = outbox.minutes(0, 1_000_000).unwrap();
     let minutes = minutes.iter().filter(|(number, _)| *number <= sent);
     let minutes = minutes.map(|(number, minute)| identity(minute.stamp.boot, *number)).collect();
-    let events = Lane::ALL[..3].iter().flat_map(|lane| outbox.events(*lane, 0, 1_000_000).unwrap());
+    let events = Lane::ALL[..3].iter().flat_map(|lane| {
+        let sent = outbox.sent(*lane).unwrap();
+        outbox.events(*lane, 0, 1_000_000).unwrap().into_iter().filter(move |(number, _)| *number <= sent)
+    });
     let events = events.map(|(number, event)| identity(event.stamp.boot, number)).collect();
     [minutes, events]
 }
