@@ -3,6 +3,7 @@
 //! | module | what belongs there |
 //! |---|---|
 //! | [`clock`] | the machine's clock, asked nowhere else |
+//! | [`gaps`] | which records of a hub never came: numbers that are missing in the lake |
 //! | [`ingest`] | from the broker into the lake: judged, without repeats, acknowledged once it is durable |
 //! | [`key_file`] | signing keys as files: made, read, and refused where others could read them |
 //! | [`provision`] | hubs join: authority, certificates, the broker's rules, inventory |
@@ -12,6 +13,7 @@
 //! What does not belong here: how documents are verified (that is `sunkeep-ota`), and what is inside a model.
 
 pub mod clock;
+pub mod gaps;
 pub mod ingest;
 pub mod key_file;
 pub mod lake;

@@ -14,6 +14,7 @@ use sunkeep_ota::time::Utc;
 
 const DAY: i64 = 86_400;
 
+mod gaps_command;
 mod lake_commands;
 mod provision_commands;
 
@@ -42,6 +43,8 @@ enum Command {
     Ingest(lake_commands::IngestArguments),
     /// Put the files of each hour of a lake together, without repeats.
     Compact(lake_commands::CompactArguments),
+    /// Say which records of which hubs never came, a line for each run of numbers.
+    Gaps(gaps_command::GapsArguments),
 }
 
 #[derive(clap::Args)]
@@ -93,6 +96,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Provision(arguments) => arguments.run(),
         Command::Revoke(arguments) => arguments.run(),
         Command::Ingest(arguments) => Ok(arguments.run()?),
+        Command::Gaps(arguments) => arguments.run(),
         Command::Compact(arguments) => {
             let left = arguments.run()?;
             ensure!(left == 0, "{left} folders were left as they are (see above)");
