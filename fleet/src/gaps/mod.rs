@@ -117,7 +117,7 @@ impl Search {
 
     /// The numbers of a share of the hubs; nothing where they do not fit.
     fn look(
-        &self,
+        self,
         lake: &Lake,
         files: &[LakeFile],
         share: &Share,
