@@ -27,7 +27,8 @@ fn write(lake: &Lake, name: &str, records: &[Record], version: u8) {
         ("sequence", Arc::new(Int64Array::from_iter_values(records.iter().map(|record| record.1))) as _),
     ];
     if version > 0 {
-        columns.push(("thinned_of", Arc::new(Int64Array::from_iter(records.iter().map(|record| record.2)))));
+        let thinned: Int64Array = records.iter().map(|record| record.2).collect();
+        columns.push(("thinned_of", Arc::new(thinned)));
     }
     let rows = RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, column)| (name, column, name == "thinned_of")),

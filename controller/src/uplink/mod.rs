@@ -123,7 +123,7 @@ async fn wait(pause: Duration, view: &mut watch::Receiver<Option<Arc<View>>>) {
         let Some(until) = until else { return std::future::pending().await };
         if view.wait_for(|view| uptime_ms(view).is_some_and(|now| now >= until)).await.is_err() {
             // The hub is gone, and its clock with it.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     tokio::select! {

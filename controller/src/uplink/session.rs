@@ -92,6 +92,9 @@ pub(super) async fn run(
 ) -> Ended {
     let ended = async {
         let outbox = Outbox::open(&source.path)?;
+        // Also where there is no line: that is when somebody wants to know.
+        let waiting = waiting(&outbox, progress.of(&outbox, config)?.upto)?;
+        told.send_modify(|standing| standing.waiting = waiting);
         let link = link::open(config, meter).await?;
         let (client, arriving) = Client::start(config, &link);
         let mut session = Session::new(config, outbox, client, progress)?;
@@ -105,6 +108,11 @@ pub(super) async fn run(
         Ok(never) => match never {},
         Err(ended) => ended,
     }
+}
+
+/// Records of all lanes after these numbers.
+fn waiting(outbox: &Outbox, after: &[i64; Lane::ALL.len()]) -> Result<u64, JournalError> {
+    Lane::ALL.into_iter().zip(after).map(|(lane, after)| outbox.waiting(lane, *after)).sum()
 }
 
 /// What is known of a message.
@@ -326,9 +334,7 @@ impl<'a> Session<'a> {
 
     fn tell(&self, told: &watch::Sender<Standing>, meter: &Meter) -> Result<(), Ended> {
         let mut waiting: u64 = self.on_the_way.iter().map(|message| message.records as u64).sum();
-        for (place, lane) in Lane::ALL.into_iter().enumerate() {
-            waiting += self.outbox.waiting(lane, self.handed[place])?;
-        }
+        waiting += self::waiting(&self.outbox, &self.handed)?;
         let (bytes_out, bytes_in) = meter.read();
         told.send_if_modified(|standing| {
             let now = Standing {
