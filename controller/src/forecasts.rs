@@ -32,6 +32,8 @@ use crate::view::Forecasts;
 /// What a forecast and a plan are made from.
 #[derive(Debug, Clone)]
 pub struct Job {
+    /// What the home is and what its owner wants.
+    pub settings: Arc<Settings>,
     /// The slot that has begun.
     pub issued: Slot,
     /// Time of the image.
@@ -53,15 +55,15 @@ pub struct Job {
 impl Job {
     /// The job after a cycle; `None` while nobody knows the time.
     pub fn after(
-        settings: &Settings,
+        settings: &Arc<Settings>,
         image: &ProcessImage,
         decision: &Decision,
         history: &History,
     ) -> Option<Self> {
         let PlanInput { issued, now, into_slot, charge, sun_now, needs, .. } =
             PlanInput::after(settings, image, decision, history)?;
-        let history = history.clone();
-        Some(Self { issued, now, into_slot, charge, sun_now, needs, history, learnt: None })
+        let (settings, history) = (Arc::clone(settings), history.clone());
+        Some(Self { settings, issued, now, into_slot, charge, sun_now, needs, history, learnt: None })
     }
 }
 
@@ -124,16 +126,11 @@ pub struct Forecasting {
 
 impl Forecasting {
     /// Starts the thread; it loads the models first, and what was learnt before.
-    pub fn start(
-        settings: Arc<Settings>,
-        zone: Zone,
-        sun: PvForecaster,
-        learnt: Learnt,
-    ) -> std::io::Result<Self> {
+    pub fn start(zone: Zone, sun: PvForecaster, learnt: Learnt) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel::<Job>(1);
         let (results, made) = mpsc::channel(1);
         std::thread::Builder::new().name("forecasts".into()).spawn(move || {
-            let mut forecasters = Forecasters::load(settings, zone, sun);
+            let mut forecasters = Forecasters::load(zone, sun);
             forecasters.restore(&learnt);
             drop(learnt);
             while let Ok(job) = queue.recv() {
@@ -180,7 +177,6 @@ impl Forecasting {
 
 /// The load forecasters of the home, the forecaster of the sun, and the planner that uses both.
 pub struct Forecasters {
-    settings: Arc<Settings>,
     zone: Zone,
     /// In the order of [`Demand::ALL`].
     loads: [AdaptiveForecaster; 4],
@@ -193,7 +189,7 @@ pub struct Forecasters {
 
 impl Forecasters {
     /// Loads the factory model; where that is refused the home's own profiles stand in, and the log says so.
-    pub fn load(settings: Arc<Settings>, zone: Zone, sun: PvForecaster) -> Self {
+    pub fn load(zone: Zone, sun: PvForecaster) -> Self {
         let model = factory::load_model()
             .inspect_err(|error| {
                 tracing::error!("the factory load model is refused, this home's profiles stand in: {error}");
@@ -202,7 +198,7 @@ impl Forecasters {
             .map(Arc::new);
         let loads = Demand::ALL.map(|_| AdaptiveForecaster::new(model.clone(), Adaptation::default()));
         let learning = AdaptivePv::new(sun.array, PvAdaptation::default());
-        Self { settings, zone, loads, sun: learning, plain_sun: sun, handed_out: None }
+        Self { zone, loads, sun: learning, plain_sun: sun, handed_out: None }
     }
 
     /// Goes on with what was learnt before.
@@ -242,7 +238,7 @@ impl Forecasters {
         baselines: &mut u64,
     ) -> Result<Forecasts, ForecastError> {
         let mut load = |of: Demand, forecaster: &AdaptiveForecaster| {
-            if matches!(of, Demand::Of(tier) if idle(&self.settings, tier)) {
+            if matches!(of, Demand::Of(tier) if idle(&job.settings, tier)) {
                 return Ok((nothing(job.issued), adaptation::NAME));
             }
             let (forecast, by) = forecaster.forecast_by(of.history(&job.history), job.issued, &self.zone)?;
@@ -283,7 +279,7 @@ impl Forecasters {
             sun_now: job.sun_now,
             needs: job.needs,
         };
-        let Some(outlook) = plan(&self.settings, &input) else {
+        let Some(outlook) = plan(&job.settings, &input) else {
             let why = "there is no day to go by".into();
             return Err(ForecastError::Unusable { method: "plan".into(), why });
         };

@@ -8,6 +8,7 @@ mod usual;
 use std::sync::Arc;
 
 use sunkeep::forecasts::{Demand, Forecasters, Job, Learnt, Made};
+use sunkeep_core::Settings;
 use sunkeep_core::evidence::History;
 use sunkeep_core::settings::Tier;
 use sunkeep_models::battery::ChargeBounds;
@@ -19,12 +20,15 @@ use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Uptime, Zone};
 /// Midnight in Nairobi, 1 March 2025.
 const START: Slot = Slot(1_740_776_400 / 1800);
 
-fn forecasters() -> Forecasters {
+fn settings() -> Arc<Settings> {
     let loads = [Tier::Critical, Tier::Important].map(|tier| usual::load(tier.word(), tier, 60.0));
-    let settings = Arc::new(usual::settings(loads.into()));
+    Arc::new(usual::settings(loads.into()))
+}
+
+fn forecasters() -> Forecasters {
     let place = Location::new(-1.0, 34.9).unwrap();
     let array = PvArray::new(place, Watts(300.0), 10.0, 0.0).unwrap();
-    Forecasters::load(settings, Zone::named("Africa/Nairobi").unwrap(), PvForecaster { array: Some(array) })
+    Forecasters::load(Zone::named("Africa/Nairobi").unwrap(), PvForecaster { array: Some(array) })
 }
 
 /// A slot of a home with evenings, and with luck.
@@ -67,6 +71,7 @@ fn live_with(
     history.sun.record(ended, Some(sunlight(slot)));
     let half = StateOfCharge::clamped(0.5);
     forecasters.make(&Job {
+        settings: settings(),
         issued: ended.plus(1),
         now: Uptime::from_seconds((slot.unsigned_abs() + 1) * 1800),
         into_slot: Seconds::ZERO,
@@ -99,6 +104,7 @@ fn without_anything_known_of_the_critical_tier_there_is_no_plan() {
     history.tiers[1].record(START, Some(50.0));
     history.sun.record(START, Some(50.0));
     let job = Job {
+        settings: settings(),
         issued: START.plus(1),
         now: Uptime::from_seconds(1800),
         into_slot: Seconds::ZERO,

@@ -1,5 +1,6 @@
 //! What hubs say to the fleet, as bytes: telemetry by the batch, and events one by one, each with the identity of
-//! every record. Two forms: [`compact`], a zstd frame of CBOR in columns, and [`json`], a line a person can read.
+//! every record. Two forms: [`compact`], a zstd frame of CBOR in columns, and [`json`], a line a person can read. And
+//! [`down`], what the fleet says to a hub.
 //! `WIRE.md` beside this file describes both for readers in other languages.
 //!
 //! A decoder takes bytes from anybody: every length has a bound here, and what is beyond it is refused by name.
@@ -7,6 +8,7 @@
 
 mod column;
 pub mod compact;
+pub mod down;
 pub mod json;
 mod refused;
 
