@@ -7,6 +7,7 @@
 
 #[path = "../lake_side/mod.rs"]
 mod lake_side;
+mod operator;
 mod plan;
 mod run;
 
@@ -49,6 +50,7 @@ async fn nothing_is_lost_on_a_bad_link() {
         seen.given_up,
         run.line.broken(),
     );
+    println!("the operator asked {} times for {} records", run.operator.commands, run.operator.records);
     let lost = arrives(&run).await;
     for (table, lost) in TABLES.iter().zip(&lost) {
         if !lost.is_empty() {

@@ -12,39 +12,39 @@ const DAY: u64 = 1440;
 
 /// How long, how fast and how bad. Each has a variable of the environment.
 #[derive(Debug, Clone, Copy)]
-pub struct Parameters {
-    pub seed: u64,
+pub(crate) struct Parameters {
+    pub(crate) seed: u64,
     /// Days that are lived.
-    pub days: u64,
+    pub(crate) days: u64,
     /// Simulated seconds a second.
-    pub speed: f64,
+    pub(crate) speed: f64,
     /// `kill -9` of hub and ingest; the broker is killed a tenth as often besides.
-    pub kills: u32,
+    pub(crate) kills: u32,
     /// Minutes for which the line is up, once in so many hours.
-    pub up_minutes: u64,
-    pub every_hours: u64,
+    pub(crate) up_minutes: u64,
+    pub(crate) every_hours: u64,
     /// Kills of a broker that had saved nothing.
-    pub forgets: u32,
+    pub(crate) forgets: u32,
     /// Take the relay also where a network namespace could be had.
-    pub relay: bool,
+    pub(crate) relay: bool,
 }
 
 impl Parameters {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let by_chance = u64::from(std::process::id());
         Self {
             seed: from("SUNKEEP_SEED", by_chance),
             days: from("SUNKEEP_DAYS", 2).clamp(1, 30),
             speed: from("SUNKEEP_SPEED", 1200.0),
             kills: from("SUNKEEP_KILLS", 14),
-            up_minutes: from("SUNKEEP_UP_MINUTES", 30),
+            up_minutes: from("SUNKEEP_UP_MINUTES", 60),
             every_hours: from("SUNKEEP_EVERY_HOURS", 8).max(1),
-            forgets: from("SUNKEEP_FORGETS", 0),
+            forgets: from("SUNKEEP_FORGETS", 1),
             relay: from("SUNKEEP_RELAY", false),
         }
     }
 
-    pub fn minutes(&self) -> u64 {
+    pub(crate) fn minutes(&self) -> u64 {
         self.days * DAY
     }
 }
@@ -56,7 +56,7 @@ fn from<T: FromStr + Display>(name: &str, usual: T) -> T {
 
 /// Something that goes wrong, or right again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Mishap {
+pub(crate) enum Mishap {
     Line(Way),
     KillHub,
     /// Which one, and minutes until it is started again.
@@ -77,13 +77,14 @@ pub enum Mishap {
 }
 
 /// All of it by the minute, in order.
-pub fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
+pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
     let mut random = ChaCha8Rng::seed_from_u64(parameters.seed);
     let end = parameters.minutes();
     let mut plan = vec![(0, Mishap::Line(Way::Cut))];
     let up = windows(parameters, &mut random);
     for window in &up {
-        let down = if random.random() { Way::Cut } else { Way::Silent };
+        // A line that swallows everything holds a try to connect for half a minute: of real time, that is hours here.
+        let down = if random.random_range(0..4) > 0 { Way::Cut } else { Way::Silent };
         plan.extend([(window.start, Mishap::Line(Way::Up)), (window.end, Mishap::Line(down))]);
     }
     // Two kills in five while the line is up, or just after: that is when something is on its way.
@@ -106,12 +107,12 @@ pub fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
     for kill in 0..parameters.kills.div_ceil(10) {
         plan.push((moment(&mut random, kill % 2 == 0), Mishap::KillBroker(random.random_range(0..15))));
     }
-    for forget in 0..parameters.forgets {
-        // Spread over the run, a little after a line went up: the broker has had something.
-        let place = (forget as usize + 1) * up.len() / (parameters.forgets as usize + 1);
-        if let Some(window) = up.get(place) {
-            plan.push((window.start + (window.end - window.start) / 4, Mishap::Forget));
-        }
+    let new_card = end / 3 + random.random_range(0..end / 3);
+    plan.push((new_card, Mishap::NewCard));
+    // What a broker forgets can be had again only while there is the card that it came from.
+    let later: Vec<_> = up.iter().filter(|window| window.start > new_card).collect();
+    for window in later.iter().rev().step_by(2).take(parameters.forgets as usize) {
+        plan.push((window.start.saturating_sub(1), Mishap::Forget));
     }
     others(end, &mut random, &mut plan);
     plan.sort_by_key(|(minute, _)| *minute);
@@ -126,7 +127,7 @@ fn windows(parameters: &Parameters, random: &mut ChaCha8Rng) -> Vec<Range<u64>> 
     starts.filter(|start| start + length < end).map(|start| start..start + length).collect()
 }
 
-/// Full disks, clocks, a new card, and an empty battery every other day.
+/// Full disks, clocks, and an empty battery every day.
 fn others(end: u64, random: &mut ChaCha8Rng, plan: &mut Vec<(u64, Mishap)>) {
     let spans = |random: &mut ChaCha8Rng, count: u64, longest: u64| -> Vec<Range<u64>> {
         let part = end / count;
@@ -151,6 +152,5 @@ fn others(end: u64, random: &mut ChaCha8Rng, plan: &mut Vec<(u64, Mishap)>) {
         let offset = wrong[place % wrong.len()];
         plan.extend([(span.start, Mishap::Clock(offset)), (span.end, Mishap::Clock(Some(0)))]);
     }
-    plan.push((end / 3 + random.random_range(0..end / 3), Mishap::NewCard));
-    plan.extend(spans(random, end.div_ceil(2 * DAY), 10).into_iter().map(|span| (span.start, Mishap::Empty)));
+    plan.extend(spans(random, end.div_ceil(DAY), 10).into_iter().map(|span| (span.start, Mishap::Empty)));
 }

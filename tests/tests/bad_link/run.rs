@@ -13,27 +13,30 @@ use sunkeep_tests::ticks::{Driven, Ticks};
 use sunkeep_tests::{now, pause};
 
 use crate::lake_side::{HUB, Identity, Ingest, Office, Records, held, joined};
+use crate::operator::{MAY_TELL, Operator};
 use crate::plan::{Mishap, Parameters, plan};
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_mins(3);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 /// The sizes of the small disks, MB.
 const JOURNAL_DISK: u32 = 160;
 const LAKE_DISK: u32 = 400;
 /// Names of the processes of ingest.
 const NAMES: [&str; 2] = ["one", "two"];
-/// Minutes after the ingests were killed until the broker forgets.
-const FORGETS_AFTER: u64 = 5;
+/// Cycles between two looks at what is missing, at the end.
+const LOOKS: u64 = 30;
 
 /// What journals held, as far as it was seen: after each kill of the hub, and at the end.
 #[derive(Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Minutes, events.
-    pub records: [Records; 2],
-    pub alerts: BTreeSet<Identity>,
+    pub(crate) records: [Records; 2],
+    pub(crate) alerts: BTreeSet<Identity>,
     /// Went with the card, unsent.
-    pub lost_with_card: usize,
-    pub given_up: i64,
+    pub(crate) lost_with_card: usize,
+    pub(crate) given_up: i64,
+    /// The journal that was read last.
+    pub(crate) store: String,
     /// Newest numbers of the journal that were read.
     newest: [i64; 2],
 }
@@ -43,6 +46,7 @@ impl Seen {
     fn read(&mut self, journal: &std::path::Path) -> [BTreeSet<Identity>; 2] {
         let held = held(journal, self.newest);
         self.newest = held.newest;
+        self.store = held.store;
         self.given_up = self.given_up.max(held.given_up);
         for (all, new) in self.records.iter_mut().zip(held.records) {
             all.extend(new);
@@ -70,13 +74,13 @@ impl Seen {
 }
 
 /// All that runs.
-pub struct Run {
+pub(crate) struct Run {
     parameters: Parameters,
     house: House,
     config: PathBuf,
     journal: PathBuf,
-    pub office: Office,
-    pub line: Line,
+    pub(crate) office: Office,
+    pub(crate) line: Line,
     broker: Broker,
     ingests: [Option<Ingest>; 2],
     ticks: Ticks,
@@ -84,19 +88,20 @@ pub struct Run {
     driven: Driven,
     /// Cycles of this start of the hub.
     cycles: u64,
-    pub minutes: u64,
+    pub(crate) minutes: u64,
     clock: Option<i64>,
     /// When who is down comes back: the ingests, the broker; and when the broker forgets.
     back: [Option<u64>; 3],
     forgets: Option<u64>,
     disks: [Option<SmallDisk>; 2],
     full: [Option<Filling>; 2],
-    pub seen: Seen,
+    pub(crate) seen: Seen,
+    pub(crate) operator: Operator,
     _folder: tempfile::TempDir,
 }
 
 impl Run {
-    pub async fn begin(parameters: Parameters) -> Self {
+    pub(crate) async fn begin(parameters: Parameters) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let line = open_line(&parameters, port).await;
@@ -123,6 +128,9 @@ impl Run {
         let config = house.write(&table);
         let office = Office { fleet, lake: place(&disks[1], "lake"), broker, namespace };
         std::fs::create_dir_all(&office.lake).unwrap();
+        let rules = office.fleet.join("mosquitto.acl");
+        let may_tell = std::fs::read_to_string(&rules).unwrap() + MAY_TELL;
+        std::fs::write(&rules, may_tell).unwrap();
         let saves = "autosave_on_changes true\nautosave_interval 1\n";
         let broker = Broker::of_fleet_in(&office.fleet, port, office.namespace.as_deref(), saves).await;
         let ingests = NAMES.map(|name| Some(Ingest::start(&office, name)));
@@ -149,12 +157,13 @@ impl Run {
             disks,
             full: [None, None],
             seen: Seen::default(),
+            operator: Operator::default(),
             _folder: folder,
         }
     }
 
     /// Lives through all days.
-    pub async fn live(&mut self) {
+    pub(crate) async fn live(&mut self) {
         let plan = plan(&self.parameters);
         let mut next = plan.iter().peekable();
         let tick = Duration::from_secs_f64(60.0 / self.parameters.speed);
@@ -169,8 +178,19 @@ impl Run {
             if self.minutes % 1440 == 0 {
                 let view = self.hub.view().await.unwrap_or_default();
                 self.say(&format!("waiting {}", view["uplink"]["waiting"]));
+                self.ask_for_missing();
             }
         }
+    }
+
+    /// Asks the hub for what is missing in the lake; whether something is.
+    fn ask_for_missing(&mut self) -> bool {
+        let missing = Operator::missing(&self.office, &self.seen.store);
+        for missing in &missing {
+            self.say(&format!("missing {:?}: {:?} {:?}", missing.count, missing.before, missing.between));
+        }
+        self.operator.ask(&self.office, &missing, MIDNIGHT + 60 * self.minutes.cast_signed());
+        !missing.is_empty()
     }
 
     /// Waits until it is time for the next minute. What was late is not caught up with.
@@ -202,7 +222,7 @@ impl Run {
             Mishap::Line(way) => self.line.set(way),
             Mishap::KillHub => self.kill_hub().await,
             Mishap::KillIngest(which, minutes) => {
-                self.ingests[which] = None;
+                self.ingests[which].take().iter_mut().for_each(Ingest::kill);
                 self.back[which] = Some(self.minutes + minutes);
             }
             Mishap::KillBroker(minutes) => {
@@ -211,8 +231,8 @@ impl Run {
             }
             Mishap::Forget => {
                 self.ingests = [None, None];
-                self.back[..2].fill(Some(self.minutes + 2 * FORGETS_AFTER));
-                self.forgets = Some(self.minutes + FORGETS_AFTER);
+                self.forgets = Some(self.minutes + self.parameters.up_minutes * 2 / 3);
+                self.back[..2].fill(self.forgets.map(|at| at + 5));
             }
             Mishap::JournalDisk(full) => self.fill(0, full),
             Mishap::LakeDisk(full) => self.fill(1, full),
@@ -274,7 +294,7 @@ impl Run {
     }
 
     /// All is well again: what waits goes, to the last record, and the hub ends in an orderly way.
-    pub async fn all_is_well(&mut self) {
+    pub(crate) async fn all_is_well(&mut self) {
         self.full = [None, None];
         self.clock = Some(0);
         self.line.set(Way::Up);
@@ -292,10 +312,14 @@ impl Run {
         self.start_hub().await;
         let began = now();
         loop {
-            self.minute().await;
-            pause(Duration::from_millis(100)).await;
+            for _ in 0..LOOKS {
+                self.minute().await;
+                pause(Duration::from_millis(100)).await;
+            }
             let view = self.hub.view().await.unwrap_or_default();
-            if view["uplink"]["connected"] == true && view["uplink"]["waiting"].as_u64() < Some(30) {
+            let drained =
+                view["uplink"]["connected"] == true && view["uplink"]["waiting"].as_u64() < Some(30);
+            if drained && !self.ask_for_missing() {
                 break;
             }
             assert!(began.elapsed() < PATIENCE, "what waited did not go: {}", view["uplink"]);
@@ -308,7 +332,7 @@ impl Run {
     }
 
     /// Ends ingest.
-    pub fn end_ingests(&mut self) {
+    pub(crate) fn end_ingests(&mut self) {
         self.ingests = [None, None];
     }
 }

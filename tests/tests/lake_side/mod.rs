@@ -1,6 +1,8 @@
 //! The fleet's side of a test from homes to the lake: ingest as processes that can be killed, what is in the lake, what a
 //! journal holds, a home that has joined.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -23,32 +25,32 @@ use sunkeep_tests::house::House;
 use sunkeep_tests::hub::command;
 
 /// The hub's program.
-pub const HUB: &str = env!("CARGO_BIN_EXE_hub-under-test");
+pub(crate) const HUB: &str = env!("CARGO_BIN_EXE_hub-under-test");
 /// Records that are read of a journal at a time.
 const AT_ONCE: usize = 10_000;
 
 /// Store, boot, sequence.
-pub type Identity = (String, i64, i64);
+pub(crate) type Identity = (String, i64, i64);
 
 /// Records by their identity; of each the uptime at its end, ms, and what else tells it apart.
-pub type Records = BTreeMap<Identity, (i64, String)>;
+pub(crate) type Records = BTreeMap<Identity, (i64, String)>;
 
 /// How the processes of ingest reach broker and lake.
 #[derive(Clone)]
-pub struct Office {
-    pub fleet: PathBuf,
-    pub lake: PathBuf,
+pub(crate) struct Office {
+    pub(crate) fleet: PathBuf,
+    pub(crate) lake: PathBuf,
     /// `mqtts://HOST:PORT`.
-    pub broker: String,
-    pub namespace: Option<String>,
+    pub(crate) broker: String,
+    pub(crate) namespace: Option<String>,
 }
 
 /// An ingest, killed when it is dropped.
-pub struct Ingest(Child);
+pub(crate) struct Ingest(Child);
 
 impl Ingest {
     /// Starts one under this name: this same test program, as [`body`].
-    pub fn start(office: &Office, name: &str) -> Self {
+    pub(crate) fn start(office: &Office, name: &str) -> Self {
         let program = std::env::current_exe().unwrap();
         let mut command = within(office.namespace.as_deref(), program.as_os_str());
         command.args(["--exact", "the_body_of_an_ingest", "--ignored", "--nocapture"]);
@@ -58,7 +60,7 @@ impl Ingest {
     }
 
     /// Kills it without warning.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -72,7 +74,7 @@ impl Drop for Ingest {
 }
 
 /// What the process of an ingest does; nothing where this is no such process.
-pub fn body() {
+pub(crate) fn body() {
     let Ok(fleet) = std::env::var("FLEET").map(PathBuf::from) else { return };
     let of = |name: &str| std::env::var(name).unwrap();
     let file = |name: &str| Some(fleet.join(name));
@@ -87,7 +89,7 @@ pub fn body() {
 }
 
 /// A home whose hub has joined a fleet that is made for it.
-pub async fn joined(fleet: &Path, broker: &str, seed: u64, charge: f64) -> (House, PathBuf) {
+pub(crate) async fn joined(fleet: &Path, broker: &str, seed: u64, charge: f64) -> (House, PathBuf) {
     let request =
         Request { fleet: fleet.into(), broker: broker.into(), sites: vec!["home".into()], until_year: 2036 };
     provision(&request, |_| ()).unwrap();
@@ -101,17 +103,17 @@ pub async fn joined(fleet: &Path, broker: &str, seed: u64, charge: f64) -> (Hous
 
 /// What a table of the lake holds of one identity.
 #[derive(Debug, Default)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Rows.
-    pub copies: u32,
+    pub(crate) copies: u32,
     /// What its rows say, each once.
-    pub says: Vec<(i64, String)>,
+    pub(crate) says: Vec<(i64, String)>,
     /// None of its rows has a wall time.
-    pub timeless: bool,
+    pub(crate) timeless: bool,
 }
 
 /// What is in a table of the lake.
-pub fn stored(lake: &Path, table: &str) -> BTreeMap<Identity, Stored> {
+pub(crate) fn stored(lake: &Path, table: &str) -> BTreeMap<Identity, Stored> {
     let mut seen: BTreeMap<Identity, Stored> = BTreeMap::new();
     for path in files(&lake.join(table)) {
         // A compaction or the end of a draft may be beside this.
@@ -147,7 +149,7 @@ fn add(batch: &RecordBatch, seen: &mut BTreeMap<Identity, Stored>) {
 }
 
 /// Whether a table has any file.
-pub fn is_empty(lake: &Path, table: &str) -> bool {
+pub(crate) fn is_empty(lake: &Path, table: &str) -> bool {
     files(&lake.join(table)).is_empty()
 }
 
@@ -168,22 +170,22 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What a journal holds after these numbers of minutes and events, and whether it knows each to be acknowledged.
-pub struct Held {
-    pub store: String,
+pub(crate) struct Held {
+    pub(crate) store: String,
     /// Minutes, events.
-    pub records: [Records; 2],
+    pub(crate) records: [Records; 2],
     /// The newest number of each.
-    pub newest: [i64; 2],
+    pub(crate) newest: [i64; 2],
     /// Those of them that it does not know to be acknowledged.
-    pub unsent: [BTreeSet<Identity>; 2],
+    pub(crate) unsent: [BTreeSet<Identity>; 2],
     /// Records that were given up.
-    pub given_up: i64,
+    pub(crate) given_up: i64,
     /// Which of the events are alerts.
-    pub alerts: Vec<Identity>,
+    pub(crate) alerts: Vec<Identity>,
 }
 
 /// Reads what a journal holds after these numbers.
-pub fn held(journal: &Path, after: [i64; 2]) -> Held {
+pub(crate) fn held(journal: &Path, after: [i64; 2]) -> Held {
     let outbox = Outbox::open(journal).unwrap();
     let store = outbox.store().to_string();
     let identity = |boot: u32, number: i64| (store.clone(), i64::from(boot), number);
