@@ -101,7 +101,7 @@ fn once(lake: &Path, expected: &[Records; 2]) {
         assert_eq!(twice.len(), timeless, "{table}: {:?}", twice.iter().find(|(_, stored)| !stored.timeless));
         for (identity, says) in expected {
             if let Some(stored) = stored.get(identity) {
-                assert_eq!(stored.says, [says.clone()], "{table}: {identity:?}");
+                assert_eq!(stored.says, std::slice::from_ref(says), "{table}: {identity:?}");
             }
         }
     }

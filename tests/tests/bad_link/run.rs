@@ -175,7 +175,7 @@ impl Run {
             self.come_back().await;
             self.minute().await;
             due = self.keep_pace(due + tick).await;
-            if self.minutes % 1440 == 0 {
+            if self.minutes.is_multiple_of(1440) {
                 let view = self.hub.view().await.unwrap_or_default();
                 self.say(&format!("waiting {}", view["uplink"]["waiting"]));
                 self.ask_for_missing();
