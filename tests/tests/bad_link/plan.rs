@@ -87,7 +87,7 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
         let down = if random.random_range(0..4) > 0 { Way::Cut } else { Way::Silent };
         plan.extend([(window.start, Mishap::Line(Way::Up)), (window.end, Mishap::Line(down))]);
     }
-    // Two kills in five while the line is up, or just after: that is when something is on its way.
+    // One kill in five while the line is up, or just after: that is when something is on its way.
     let moment = |random: &mut ChaCha8Rng, among: bool| {
         if !among || up.is_empty() {
             return random.random_range(1..end);
@@ -96,7 +96,7 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
         random.random_range(window.start..window.end + 10).min(end - 1)
     };
     for kill in 0..parameters.kills {
-        let at = moment(&mut random, kill % 5 < 2);
+        let at = moment(&mut random, kill % 10 < 2);
         let mishap = if kill % 2 == 0 {
             Mishap::KillHub
         } else {
@@ -104,12 +104,16 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
         };
         plan.push((at, mishap));
     }
-    for kill in 0..parameters.kills.div_ceil(10) {
-        plan.push((moment(&mut random, kill % 2 == 0), Mishap::KillBroker(random.random_range(0..15))));
-    }
-    let new_card = end / 3 + random.random_range(0..end / 3);
+    let new_card = end / 4 + random.random_range(0..end / 4);
     plan.push((new_card, Mishap::NewCard));
-    // What a broker forgets can be had again only while there is the card that it came from.
+    for kill in 0..parameters.kills.div_ceil(10) {
+        // Mosquitto acknowledges a moment before it saves. What it forgets so can be had again only while there is the
+        // card that it came from.
+        let loses = |at: u64| at < new_card && up.iter().any(|up| (up.start..up.end + 60).contains(&at));
+        let tries = [(); 100].map(|()| moment(&mut random, kill % 2 == 0));
+        let at = tries.into_iter().find(|at| !loses(*at)).unwrap_or(new_card);
+        plan.push((at, Mishap::KillBroker(random.random_range(0..15))));
+    }
     let later: Vec<_> = up.iter().filter(|window| window.start > new_card).collect();
     for window in later.iter().rev().step_by(2).take(parameters.forgets as usize) {
         plan.push((window.start.saturating_sub(1), Mishap::Forget));

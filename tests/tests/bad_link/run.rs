@@ -219,7 +219,11 @@ impl Run {
     async fn happens(&mut self, mishap: Mishap) {
         self.say(&format!("{mishap:?}"));
         match mishap {
-            Mishap::Line(way) => self.line.set(way),
+            Mishap::Line(way) => {
+                let view = self.hub.view().await.unwrap_or_default();
+                println!("    {}", view["uplink"]);
+                self.line.set(way);
+            }
             Mishap::KillHub => self.kill_hub().await,
             Mishap::KillIngest(which, minutes) => {
                 self.ingests[which].take().iter_mut().for_each(Ingest::kill);
