@@ -18,8 +18,10 @@ pub(crate) struct Parameters {
     pub(crate) days: u64,
     /// Simulated seconds a second.
     pub(crate) speed: f64,
-    /// `kill -9` of hub and ingest; the broker is killed a tenth as often besides.
+    /// `kill -9` of hub and ingest.
     pub(crate) kills: u32,
+    /// And of the broker.
+    pub(crate) broker_kills: u32,
     /// Minutes for which the line is up, once in so many hours.
     pub(crate) up_minutes: u64,
     pub(crate) every_hours: u64,
@@ -37,6 +39,7 @@ impl Parameters {
             days: from("SUNKEEP_DAYS", 2).clamp(1, 30),
             speed: from("SUNKEEP_SPEED", 1200.0),
             kills: from("SUNKEEP_KILLS", 14),
+            broker_kills: from("SUNKEEP_BROKER_KILLS", 2),
             up_minutes: from("SUNKEEP_UP_MINUTES", 60),
             every_hours: from("SUNKEEP_EVERY_HOURS", 8).max(1),
             forgets: from("SUNKEEP_FORGETS", 1),
@@ -106,7 +109,7 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
     }
     let new_card = end / 4 + random.random_range(0..end / 4);
     plan.push((new_card, Mishap::NewCard));
-    for kill in 0..parameters.kills.div_ceil(10) {
+    for kill in 0..parameters.broker_kills {
         // Mosquitto acknowledges a moment before it saves. What it forgets so can be had again only while there is the
         // card that it came from.
         let loses = |at: u64| at < new_card && up.iter().any(|up| (up.start..up.end + 60).contains(&at));
