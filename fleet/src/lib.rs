@@ -7,6 +7,7 @@
 //! | [`key_file`] | signing keys as files: made, read, and refused where others could read them |
 //! | [`provision`] | hubs join: authority, certificates, the broker's rules, inventory |
 //! | [`lake`] | a lake that is written and compacted, in a folder or an object store |
+//! | [`sites`] | what is known of the sites, and the lake's table of them |
 //! | [`root`] | the root that a fleet's hubs trust: which keys sign what |
 //!
 //! What does not belong here: how documents are verified (that is `sunkeep-ota`), and what is inside a model.
@@ -17,3 +18,4 @@ pub mod key_file;
 pub mod lake;
 pub mod provision;
 pub mod root;
+pub mod sites;

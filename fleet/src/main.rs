@@ -36,6 +36,8 @@ enum Command {
     Root(RootArguments),
     /// Make hubs: certificates and keys, what the broker needs, an inventory.
     Provision(provision_commands::ProvisionArguments),
+    /// Write the lake's table of sites from a fleet's inventory.
+    Sites(provision_commands::SitesArguments),
     /// Take a hub's certificate back.
     Revoke(provision_commands::RevokeArguments),
     /// Take what hubs publish from the broker into the lake, until SIGTERM or SIGINT.
@@ -91,6 +93,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         }
         Command::Root(arguments) => sign_root(arguments),
         Command::Provision(arguments) => arguments.run(),
+        Command::Sites(arguments) => arguments.run(),
         Command::Revoke(arguments) => arguments.run(),
         Command::Ingest(arguments) => Ok(arguments.run()?),
         Command::Compact(arguments) => {

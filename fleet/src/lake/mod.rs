@@ -12,9 +12,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
+use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 use url::Url;
@@ -133,6 +136,17 @@ impl Lake {
         Ok(Draft { lake: self, name: name.into(), file })
     }
 
+    /// Writes rows as the file of this name, in place of what is there; durable when it returns.
+    pub fn write(&self, name: &str, rows: &RecordBatch) -> Result<(), LakeError> {
+        let mut draft = self.draft(name)?;
+        let refused = LakeError::table(name, "writing its rows");
+        let writer = ArrowWriter::try_new(draft.file(), rows.schema(), Some(properties()));
+        let mut writer = writer.map_err(&refused)?;
+        let written = writer.write(rows).and_then(|()| writer.close().map(|_| ()));
+        written.map_err(|error| full_disk(name, error))?;
+        draft.publish()
+    }
+
     /// The Parquet files below a folder, by name.
     pub fn list(&self, below: &str) -> Result<Vec<LakeFile>, LakeError> {
         let mut files = match self {
@@ -188,6 +202,14 @@ impl Draft<'_> {
             Lake::Folder(folder) => folder.publish(&self.name, self.file),
             Lake::Remote(remote) => remote.publish(&self.name, self.file),
         }
+    }
+}
+
+/// What Parquet says of a disk, told as of a disk.
+fn full_disk(name: &str, error: ParquetError) -> LakeError {
+    match error {
+        ParquetError::External(source) => LakeError::file(name, "writing its rows")(io::Error::other(source)),
+        other => LakeError::table(name, "writing its rows")(other),
     }
 }
 
