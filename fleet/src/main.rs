@@ -16,6 +16,7 @@ const DAY: i64 = 86_400;
 
 mod lake_commands;
 mod provision_commands;
+mod weather_commands;
 
 /// For operators of a fleet of hubs: keys, the root that hubs trust, hubs that join, and the lake of what hubs send.
 #[derive(Parser)]
@@ -42,6 +43,9 @@ enum Command {
     Revoke(provision_commands::RevokeArguments),
     /// Take what hubs publish from the broker into the lake, until SIGTERM or SIGINT.
     Ingest(lake_commands::IngestArguments),
+    /// The weather of places: into the lake, and from there to hubs.
+    #[command(subcommand)]
+    Weather(weather_commands::WeatherCommand),
     /// Put the files of each hour of a lake together, without repeats.
     Compact(lake_commands::CompactArguments),
 }
@@ -96,6 +100,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Sites(arguments) => arguments.run(),
         Command::Revoke(arguments) => arguments.run(),
         Command::Ingest(arguments) => Ok(arguments.run()?),
+        Command::Weather(command) => command.run(),
         Command::Compact(arguments) => {
             let left = arguments.run()?;
             ensure!(left == 0, "{left} folders were left as they are (see above)");

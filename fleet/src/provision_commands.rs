@@ -24,7 +24,7 @@ pub(crate) struct ProvisionArguments {
     #[arg(long, default_value = "site")]
     prefix: String,
     /// Names, one a line, instead of a count; or a table with the head
-    /// site,zone,latitude,longitude,place,peak_w,tilt_deg,azimuth_deg (or some of these).
+    /// `site,zone,latitude,longitude,place,peak_w,tilt_deg,azimuth_deg`, or some of these.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "prefix"])]
     names: Option<PathBuf>,
     /// The time zone of all sites whose zone is not told, as in Africa/Nairobi.
@@ -96,7 +96,9 @@ impl ProvisionArguments {
 
     fn sites(&self) -> anyhow::Result<Vec<Site>> {
         let mut sites = self.listed()?;
-        sites.iter_mut().for_each(|site| site.zone = site.zone.take().or_else(|| self.zone.clone()));
+        for site in &mut sites {
+            site.zone = site.zone.take().or_else(|| self.zone.clone());
+        }
         Ok(sites)
     }
 
