@@ -14,6 +14,7 @@ use sunkeep_ota::time::Utc;
 
 const DAY: i64 = 86_400;
 
+mod keep_commands;
 mod lake_commands;
 mod provision_commands;
 mod weather_commands;
@@ -48,6 +49,10 @@ enum Command {
     Weather(weather_commands::WeatherCommand),
     /// Put the files of each hour of a lake together, without repeats.
     Compact(lake_commands::CompactArguments),
+    /// Remove what is older than so many days from tables of a lake.
+    Prune(keep_commands::PruneArguments),
+    /// Erase a site: from every table of a lake, and from the fleet's folder.
+    Erase(keep_commands::EraseArguments),
 }
 
 #[derive(clap::Args)]
@@ -101,6 +106,8 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Revoke(arguments) => arguments.run(),
         Command::Ingest(arguments) => Ok(arguments.run()?),
         Command::Weather(command) => command.run(),
+        Command::Prune(arguments) => arguments.run(),
+        Command::Erase(arguments) => arguments.run(),
         Command::Compact(arguments) => {
             let left = arguments.run()?;
             ensure!(left == 0, "{left} folders were left as they are (see above)");

@@ -2,7 +2,9 @@
 //! an object store; lists of them, and their removal. What is in the files is for others.
 
 mod compact;
+mod erase;
 mod folder;
+mod prune;
 mod remote;
 mod repeats;
 
@@ -26,6 +28,8 @@ use folder::Folder;
 use remote::Remote;
 
 pub use compact::{Compacted, Compaction};
+pub use erase::{Erased, Erasure};
+pub use prune::{BY_HOUR, Pruned, prune};
 
 /// Files that one listing may have.
 pub const MOST_FILES: usize = 1_000_000;
@@ -170,6 +174,14 @@ impl Lake {
         match self {
             Self::Folder(folder) => folder.remove(names),
             Self::Remote(remote) => remote.remove(names),
+        }
+    }
+
+    /// Removes the folders of files that are gone, as far as nothing else is in them. Stores have no folders.
+    pub(crate) fn remove_empty_folders(&self, names: &[&str]) -> Result<(), LakeError> {
+        match self {
+            Self::Folder(folder) => folder.remove_empty(names),
+            Self::Remote(_) => Ok(()),
         }
     }
 

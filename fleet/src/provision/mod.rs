@@ -3,6 +3,7 @@
 
 mod authority;
 pub(crate) mod files;
+mod forget;
 mod inventory;
 mod mosquitto;
 
@@ -16,6 +17,7 @@ use files::{failed, write_new, write_over};
 
 use inventory::ERASED;
 
+pub use forget::{forget, hubs_of};
 pub use inventory::{Entry, Inventory};
 
 /// Certificates hold from this year on, and the authority's to that one: hubs and brokers whose clocks are wrong must not
