@@ -96,7 +96,7 @@ impl CompactArguments {
 }
 
 /// What happens, line by line; how much of it by `RUST_LOG`.
-fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttc=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
