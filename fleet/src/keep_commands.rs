@@ -85,7 +85,7 @@ impl EraseArguments {
         let names = hubs.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         match &self.fleet {
             Some(_) if self.dry_run => {
-                println!("its hubs would be taken back and their keys removed: {names}")
+                println!("its hubs would be taken back and their keys removed: {names}");
             }
             Some(fleet) => {
                 for path in forget(fleet, &self.site)? {
