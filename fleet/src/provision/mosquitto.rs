@@ -40,6 +40,7 @@ pub(super) fn configuration(fleet: &Path, port: u16) -> String {
          persistence_location {fleet}/\n\
          autosave_interval 10\n\
          max_queued_messages 0\n\
-         message_size_limit 307200\n"
+         # A longer packet ends the connection before it is read.\n\
+         max_packet_size 300000\n"
     )
 }

@@ -79,6 +79,11 @@ impl Mosquitto {
         wait_until("the broker answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     pub fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
