@@ -21,6 +21,7 @@ use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster as _};
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::pv::PvForecaster;
 use sunkeep_models::pv::adaptive::{AdaptivePv, PvAdaptation};
+use sunkeep_models::pv::weather::{Weather, WeatherForecast};
 use sunkeep_models::quantity::{Seconds, Watts};
 use sunkeep_models::sun::{Location, PvArray, SunError};
 use sunkeep_models::time::{HORIZON, Slot, Uptime, Zone};
@@ -50,6 +51,8 @@ pub struct Job {
     pub history: History,
     /// What was learnt before this start, where that has only now been found.
     pub learnt: Option<Learnt>,
+    /// Weather forecasts that have come since the last job.
+    pub weather: Vec<WeatherForecast>,
 }
 
 impl Job {
@@ -63,12 +66,25 @@ impl Job {
         let PlanInput { issued, now, into_slot, charge, sun_now, needs, .. } =
             PlanInput::after(settings, image, decision, history)?;
         let (settings, history) = (Arc::clone(settings), history.clone());
-        Some(Self { settings, issued, now, into_slot, charge, sun_now, needs, history, learnt: None })
+        Some(Self {
+            settings,
+            issued,
+            now,
+            into_slot,
+            charge,
+            sun_now,
+            needs,
+            history,
+            learnt: None,
+            weather: Vec::new(),
+        })
     }
 }
 
 /// Name under which it is kept what was learnt of the sun.
 const SUN: &str = "sun";
+/// And what was foretold of the weather.
+const WEATHER: &str = "weather";
 
 /// What was learnt of a home: encoded; that of its demand by [`Demand::word`], that of its sun as `sun`.
 pub type Learnt = BTreeMap<String, Vec<u8>>;
@@ -181,6 +197,8 @@ pub struct Forecasters {
     /// In the order of [`Demand::ALL`].
     loads: [AdaptiveForecaster; 4],
     sun: AdaptivePv,
+    /// What was foretold of the weather, as it became known.
+    weather: Weather,
     /// What stands in for it.
     plain_sun: PvForecaster,
     /// The local day on which what was learnt was last handed out.
@@ -198,7 +216,7 @@ impl Forecasters {
             .map(Arc::new);
         let loads = Demand::ALL.map(|_| AdaptiveForecaster::new(model.clone(), Adaptation::default()));
         let learning = AdaptivePv::new(sun.array, PvAdaptation::default());
-        Self { zone, loads, sun: learning, plain_sun: sun, handed_out: None }
+        Self { zone, loads, sun: learning, weather: Weather::default(), plain_sun: sun, handed_out: None }
     }
 
     /// Goes on with what was learnt before.
@@ -215,6 +233,9 @@ impl Forecasters {
             Some(Err(error)) => tracing::warn!("what was learnt of the sun is lost: {error}"),
             None => {}
         }
+        // What was foretold comes again with the next forecasts.
+        let weather = learnt.get(WEATHER).and_then(|bytes| postcard::from_bytes::<Weather>(bytes).ok());
+        self.weather = weather.unwrap_or_default();
     }
 
     /// Learns what the past tells, makes all forecasts of a job, and the plan.
@@ -222,10 +243,11 @@ impl Forecasters {
         if let Some(learnt) = &job.learnt {
             self.restore(learnt);
         }
+        job.weather.iter().for_each(|forecast| self.weather.add(forecast.clone()));
         for (of, forecaster) in Demand::ALL.into_iter().zip(&mut self.loads) {
             forecaster.learn(of.history(&job.history), job.issued, &self.zone);
         }
-        self.sun.learn(&job.history.sun, job.issued, &self.zone);
+        self.sun.learn_with(&job.history.sun, &self.weather, job.issued, &self.zone);
         let (mut onnx, mut baselines) = (Vec::new(), 0);
         let forecasts = self.forecasts(job, &mut onnx, &mut baselines).map(Arc::new);
         Made { forecasts, onnx, baselines, learnt: self.hand_out(job.issued) }
@@ -296,7 +318,7 @@ impl Forecasters {
                 other.forecast(history, issued, &self.zone)
             }
         };
-        let learning = self.sun.forecast(history, issued, &self.zone);
+        let learning = self.sun.forecast_with(history, &self.weather, issued, &self.zone);
         learning.or_else(or(self.plain_sun.clone())).or_else(or(PvForecaster { array: None }))
     }
 
@@ -310,7 +332,10 @@ impl Forecasters {
                 Some((of.word().to_owned(), bytes))
             });
             let sun = postcard::to_stdvec(self.sun.state()).ok().map(|bytes| (SUN.to_owned(), bytes));
-            loads.chain(sun).collect()
+            let told = (self.weather != Weather::default()).then_some(&self.weather);
+            let weather = told.and_then(|weather| postcard::to_stdvec(weather).ok());
+            let weather = weather.map(|bytes| (WEATHER.to_owned(), bytes));
+            loads.chain(sun).chain(weather).collect()
         })
     }
 }

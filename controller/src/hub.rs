@@ -9,6 +9,7 @@ use std::time::Duration;
 use sunkeep_core::evidence::{History, Tally};
 use sunkeep_core::image::{ProcessImage, Request};
 use sunkeep_core::{Decision, Settings, State, step};
+use sunkeep_models::pv::weather::WeatherForecast;
 use sunkeep_models::time::{Slot, Zone};
 use tokio::sync::{mpsc, watch};
 
@@ -51,6 +52,8 @@ impl Patience {
 
 /// Requests of persons that may wait for the next cycle.
 const MOST_REQUESTS: usize = 16;
+/// Weather forecasts that may wait for the next forecast of the sun.
+const MOST_WEATHER: usize = 8;
 
 /// The running hub.
 pub struct Hub {
@@ -84,6 +87,8 @@ pub struct Hub {
     forecasts: Option<Arc<Forecasts>>,
     /// What was learnt before this start, on its way to the forecasters.
     learnt: Option<Learnt>,
+    /// Weather forecasts on their way to the forecaster of the sun.
+    weather: Vec<WeatherForecast>,
     past: Arc<Vec<Point>>,
     asks: mpsc::Receiver<Request>,
     view: watch::Sender<Option<Arc<View>>>,
@@ -156,6 +161,7 @@ impl Hub {
             forecasting: parts.forecasting,
             forecasts: None,
             learnt: None,
+            weather: Vec::new(),
             past: Arc::new(parts.memory.past),
             asks: parts.asks,
             view: parts.view,
@@ -302,6 +308,11 @@ impl Hub {
             told::Order::Restart => self.restart = true,
             told::Order::Probe => self.buses.tasks.iter().for_each(BusTask::try_silent),
             told::Order::Ask(request) => self.told_to_ask.push(request),
+            told::Order::Weather(forecasts) => {
+                self.weather.extend(forecasts);
+                let over = self.weather.len().saturating_sub(MOST_WEATHER);
+                self.weather.drain(..over);
+            }
             told::Order::Again(again) => {
                 // An uplink that has too much to send again already lets this go: what is missed is asked for anew.
                 let _ = self.uplink.as_ref().map(|uplink| uplink.again.try_send(again));
@@ -471,7 +482,8 @@ impl Hub {
             return;
         }
         let Some(job) = Job::after(&self.settings, image, decision, &self.history) else { return };
-        let asked = self.forecasting.ask(Job { learnt: self.learnt.take(), ..job });
+        let (learnt, weather) = (self.learnt.take(), std::mem::take(&mut self.weather));
+        let asked = self.forecasting.ask(Job { learnt, weather, ..job });
         if asked {
             self.planned = Some(slot);
         }

@@ -25,10 +25,10 @@ FLAGS = {"critical_on", "important_on", "throttled"}
 HUBS, RECORDS, FLUSH, START = 200, 30, 100_000, 1_795_000_000_000
 
 
-def message(hub, block, form):
-    """Half an hour of minutes of a hub: payloads."""
+def message(hub, block, form, records=RECORDS):
+    """Half an hour of minutes of a hub, or so many: payloads."""
     head = dict(v=1, kind="telemetry", site=f"site-{hub}", hub=f"hub-{hub}")
-    numbers = range(block * RECORDS, (block + 1) * RECORDS)
+    numbers = range(block * records, (block + 1) * records)
     def value(name, n):
         return n % 2 if name.endswith("_on") or name.endswith(".on") or name == "throttled" else 1200 + (n * 7 + len(name)) % 97
     walls = [START + n * 60_000 for n in numbers]
@@ -37,8 +37,8 @@ def message(hub, block, form):
             yield json.dumps(head | dict(store=f"{hub:032x}", boot=1, sequence=n, uptime_ms=n * 60_000, span_ms=60_000,
                              wall_ms=wall, values={name: value(name, n) for name in NAMES})).encode()
         return
-    columns = dict(boot=[1, 0, [1] * RECORDS], sequence=[1, 0, list(numbers)], uptime_ms=[1, 0, [n * 60_000 for n in numbers]],
-                   wall_ms=[1, 0, walls], span_ms=[1, 0, [60_000] * RECORDS])
+    columns = dict(boot=[1, 0, [1] * records], sequence=[1, 0, list(numbers)], uptime_ms=[1, 0, [n * 60_000 for n in numbers]],
+                   wall_ms=[1, 0, walls], span_ms=[1, 0, [60_000] * records])
     columns |= {name: [1, 0, [value(name, n) for n in numbers]] for name in NAMES}
     yield zstandard.compress(cbor2.dumps(head | dict(store=hub.to_bytes(16, "big"), columns=columns)), 3)
 
@@ -138,6 +138,17 @@ def ingest_with_paho(port, lake, rows):
     taker.loop_forever()
 
 
+def mosquitto(folder, port, more=""):
+    with open(f"{folder}/conf", "w") as conf:
+        conf.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{more}")
+    return subprocess.Popen(["/usr/sbin/mosquitto", "-c", f"{folder}/conf"], stderr=subprocess.DEVNULL)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
@@ -149,11 +160,8 @@ def main():
     if asked.paho:
         return ingest_with_paho(int(asked.paho[0]), asked.paho[1], rows)
     with tempfile.TemporaryDirectory() as folder:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        with open(f"{folder}/conf", "w") as conf:
-            conf.write(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
-        broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", f"{folder}/conf"], stderr=subprocess.DEVNULL)
+        port = free_port()
+        broker = mosquitto(folder, port)
         try:
             time.sleep(0.5)
             fill(port, rows, asked.form)
@@ -190,12 +198,13 @@ def filed(log):
     return sum(int(n) for n in re.findall(r"records=(\d+)", open(log).read()))
 
 
-def memory(pid):
-    """Peak of resident memory, kB."""
+def memory(pid, of="VmHWM"):
+    """Peak of resident memory, kB; or what it is now, VmRSS."""
     try:
-        return int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{pid}/status").read())[1])
+        return int(re.search(of + r":\s+(\d+)", open(f"/proc/{pid}/status").read())[1])
     except (OSError, TypeError):
         return None
 
 
-main()
+if __name__ == "__main__":
+    main()

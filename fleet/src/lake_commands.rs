@@ -1,6 +1,7 @@
 //! The commands that write a lake, as they are asked for.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use sunkeep_fleet::clock::now_ms;
 use sunkeep_fleet::ingest::{self, Broker, Counts, IngestError, Settings, Tls};
 use sunkeep_fleet::lake::{Compaction, Lake, LakeError};
+use sunkeep_fleet::provision::{Inventory, ProvisionError};
 use tracing_subscriber::EnvFilter;
 
 /// What can go wrong with a command.
@@ -17,6 +19,8 @@ pub(crate) enum CommandError {
     Ingest(#[from] IngestError),
     #[error(transparent)]
     Lake(#[from] LakeError),
+    #[error(transparent)]
+    Fleet(#[from] ProvisionError),
 }
 
 #[derive(clap::Args)]
@@ -33,6 +37,9 @@ pub(crate) struct IngestArguments {
     /// The key of that certificate, PEM; for mqtts.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Folder of the fleet: a hub of its inventory may speak for its own site alone.
+    #[arg(long, value_name = "FOLDER")]
+    fleet: Option<PathBuf>,
     /// Name of this client, by which the broker keeps messages for it; each process needs its own.
     #[arg(long, default_value = "sunkeep-ingest", value_name = "NAME")]
     name: String,
@@ -75,9 +82,18 @@ impl IngestArguments {
             flush_rows: self.flush_rows as usize,
         };
         let counts = Arc::new(Counts::default());
-        let ended = ingest::run(settings, &counts);
+        let ended = ingest::run_knowing(settings, self.known()?, &counts);
         println!("{counts}");
         Ok(ended?)
+    }
+}
+
+impl IngestArguments {
+    /// Of each hub of the inventory, the site.
+    fn known(&self) -> Result<BTreeMap<String, String>, ProvisionError> {
+        let Some(fleet) = &self.fleet else { return Ok(BTreeMap::new()) };
+        let entries = Inventory::open(fleet)?.entries.into_iter().filter(|entry| !entry.revoked);
+        Ok(entries.map(|entry| (entry.hub, entry.site)).collect())
     }
 }
 
@@ -96,7 +112,7 @@ impl CompactArguments {
 }
 
 /// What happens, line by line; how much of it by `RUST_LOG`.
-fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttc=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

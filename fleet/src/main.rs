@@ -15,8 +15,11 @@ use sunkeep_ota::time::Utc;
 const DAY: i64 = 86_400;
 
 mod gaps_command;
+mod keep_commands;
 mod lake_commands;
 mod provision_commands;
+mod tell_commands;
+mod weather_commands;
 
 /// For operators of a fleet of hubs: keys, the root that hubs trust, hubs that join, and the lake of what hubs send.
 #[derive(Parser)]
@@ -37,14 +40,27 @@ enum Command {
     Root(RootArguments),
     /// Make hubs: certificates and keys, what the broker needs, an inventory.
     Provision(provision_commands::ProvisionArguments),
+    /// Write the lake's table of sites from a fleet's inventory.
+    Sites(provision_commands::SitesArguments),
     /// Take a hub's certificate back.
     Revoke(provision_commands::RevokeArguments),
+    /// Tell a hub to do something once, and hear what it answers.
+    Tell(tell_commands::TellArguments),
+    /// Tell a hub the settings it is to have besides those of its file.
+    Desire(tell_commands::DesireArguments),
     /// Take what hubs publish from the broker into the lake, until SIGTERM or SIGINT.
     Ingest(lake_commands::IngestArguments),
+    /// The weather of places: into the lake, and from there to hubs.
+    #[command(subcommand)]
+    Weather(weather_commands::WeatherCommand),
     /// Put the files of each hour of a lake together, without repeats.
     Compact(lake_commands::CompactArguments),
     /// Say which records of which hubs never came, a line for each run of numbers.
     Gaps(gaps_command::GapsArguments),
+    /// Remove what is older than so many days from tables of a lake.
+    Prune(keep_commands::PruneArguments),
+    /// Erase a site: from every table of a lake, and from the fleet's folder.
+    Erase(keep_commands::EraseArguments),
 }
 
 #[derive(clap::Args)]
@@ -76,8 +92,8 @@ struct RootArguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("sunkeep-fleet: {error:#}");
             ExitCode::FAILURE
@@ -85,24 +101,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Tell(arguments) => return arguments.run(),
+        Command::Desire(arguments) => return arguments.run(),
         Command::Key { file } => {
-            let key = create(file)?;
+            let key = create(&file)?;
             println!("key {} in {}; keep it locked away", key.id, file.display());
             Ok(())
         }
-        Command::Root(arguments) => sign_root(arguments),
+        Command::Root(arguments) => sign_root(&arguments),
         Command::Provision(arguments) => arguments.run(),
+        Command::Sites(arguments) => arguments.run(),
         Command::Revoke(arguments) => arguments.run(),
         Command::Ingest(arguments) => Ok(arguments.run()?),
         Command::Gaps(arguments) => arguments.run(),
+        Command::Weather(command) => command.run(),
+        Command::Prune(arguments) => arguments.run(),
+        Command::Erase(arguments) => arguments.run(),
         Command::Compact(arguments) => {
             let left = arguments.run()?;
             ensure!(left == 0, "{left} folders were left as they are (see above)");
             Ok(())
         }
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn sign_root(arguments: &RootArguments) -> anyhow::Result<()> {

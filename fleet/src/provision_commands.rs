@@ -1,10 +1,12 @@
 //! The commands that make hubs and take them back.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
+use sunkeep_fleet::lake::Lake;
 use sunkeep_fleet::provision::{MOST_HUBS, Request, provision, revoke};
+use sunkeep_fleet::sites::{Site, Sites, TABLE_FILE, publish, read_list, zone};
 
 /// What to make.
 #[derive(clap::Args)]
@@ -21,12 +23,33 @@ pub(crate) struct ProvisionArguments {
     /// What their names begin with.
     #[arg(long, default_value = "site")]
     prefix: String,
-    /// Names, one a line, instead of a count.
+    /// Names, one a line, instead of a count; or a table with the head
+    /// `site,zone,latitude,longitude,place,peak_w,tilt_deg,azimuth_deg`, or some of these.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "prefix"])]
     names: Option<PathBuf>,
+    /// The time zone of all sites whose zone is not told, as in Africa/Nairobi.
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    zone: Option<String>,
+    /// A lake whose table of sites is written, too.
+    #[arg(long, value_name = "FOLDER|URL")]
+    lake: Option<String>,
     /// The year at whose beginning their certificates run out.
     #[arg(long, default_value_t = 2036, value_parser = clap::value_parser!(i32).range(2027..=2100))]
     until_year: i32,
+}
+
+/// Which sites go where.
+#[derive(clap::Args)]
+pub(crate) struct SitesArguments {
+    /// Folder of the fleet, with inventory.csv and sites.csv.
+    #[arg(long, value_name = "FOLDER")]
+    fleet: PathBuf,
+    /// The lake: a folder, or the URL of an object store.
+    #[arg(long, value_name = "FOLDER|URL")]
+    lake: String,
+    /// The time zone of all sites whose zone sites.csv does not tell.
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    zone: Option<String>,
 }
 
 /// Whom to take back.
@@ -41,7 +64,8 @@ pub(crate) struct RevokeArguments {
 
 impl ProvisionArguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let sites = self.sites()?;
+        let told = self.sites()?;
+        let sites: Vec<String> = told.iter().map(|site| site.site.clone()).collect();
         let (fleet, broker, until_year) = (self.fleet.clone(), self.broker.clone(), self.until_year);
         let all = sites.len();
         let shown = std::io::stderr().is_terminal();
@@ -61,15 +85,26 @@ impl ProvisionArguments {
              {folder}/ca.key signs hubs: keep it locked away. The broker: mosquitto -c {folder}/mosquitto.conf",
             inventory.entries.len()
         );
-        Ok(())
+        let mut known = Sites::open(&self.fleet)?;
+        known.add(told);
+        known.write()?;
+        match &self.lake {
+            Some(lake) => bring(&self.fleet, lake, self.zone.as_deref()),
+            None => Ok(()),
+        }
     }
 
-    fn sites(&self) -> anyhow::Result<Vec<String>> {
+    fn sites(&self) -> anyhow::Result<Vec<Site>> {
+        let mut sites = self.listed()?;
+        for site in &mut sites {
+            site.zone = site.zone.take().or_else(|| self.zone.clone());
+        }
+        Ok(sites)
+    }
+
+    fn listed(&self) -> anyhow::Result<Vec<Site>> {
         if let Some(file) = &self.names {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-            let names: Vec<String> =
-                text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Into::into).collect();
+            let names = read_list(file)?;
             let most = MOST_HUBS as usize;
             ensure!(
                 (1..=most).contains(&names.len()),
@@ -82,8 +117,28 @@ impl ProvisionArguments {
         let inventory = sunkeep_fleet::provision::Inventory::open(&self.fleet)?;
         let number = |name: &str| name.strip_prefix(&*self.prefix)?.strip_prefix('-')?.parse::<u32>().ok();
         let last = inventory.entries.iter().filter_map(|entry| number(&entry.hub)).max().unwrap_or(0);
-        Ok((1..=self.count).map(|place| format!("{}-{:04}", self.prefix, last + place)).collect())
+        let named = |place| format!("{}-{:04}", self.prefix, last + place);
+        Ok((1..=self.count).map(|place| Site { site: named(place), ..Site::default() }).collect())
     }
+}
+
+impl SitesArguments {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        bring(&self.fleet, &self.lake, self.zone.as_deref())
+    }
+}
+
+/// Writes the lake's table of sites.
+fn bring(fleet: &Path, lake: &str, zone: Option<&str>) -> anyhow::Result<()> {
+    let done = publish(fleet, &Lake::open(lake)?, zone)?;
+    println!(
+        "{lake}/{TABLE_FILE}: {} sites, {} without a position, {} without a place whose weather they have",
+        done.sites, done.without_position, done.without_place
+    );
+    for name in done.beside {
+        eprintln!("{lake}/{name} is there, too: training refuses sites of which two rows differ");
+    }
+    Ok(())
 }
 
 impl RevokeArguments {

@@ -16,8 +16,11 @@ pub const TELEMETRY: &str = "telemetry";
 pub const SITES: &str = "sites";
 /// Folder of time stamps that were learnt late: one row for each boot of a store and each time learnt.
 pub const CORRECTIONS: &str = "corrections";
-/// Folder of the weather of places, in whole hours.
+/// Folder of the weather of places, in whole hours, as it was: `PLACE/YEAR-MONTH.parquet`.
 pub const WEATHER: &str = "weather";
+/// Folder of what was foretold of the weather of places, in folders of the hours in which it was issued. Never
+/// beside [`WEATHER`], so that nobody takes a forecast for what came.
+pub const WEATHER_FORECASTS: &str = "weather_forecasts";
 /// Folder of what happened at the hubs: one row for each event, in folders of hours as [`TELEMETRY`].
 pub const EVENTS: &str = "events";
 /// Folder of messages that could not be taken, in folders of the hours of their receipt.
@@ -36,7 +39,7 @@ pub const PLAUSIBLE_WALL_MS: core::ops::Range<i64> = 1_577_836_800_000..4_102_44
 pub const TIERS: [&str; 4] = ["critical", "important", "convenience", "background"];
 
 /// Columns without which a row tells nothing, by table.
-pub const ESSENTIAL: [(&str, &[&str]); 6] = [
+pub const ESSENTIAL: [(&str, &[&str]); 7] = [
     (
         TELEMETRY,
         &["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms", "wall", "load_w", "pv_w"],
@@ -44,6 +47,7 @@ pub const ESSENTIAL: [(&str, &[&str]); 6] = [
     (SITES, &["site", "zone"]),
     (CORRECTIONS, &["site", "hub", "store", "boot", "boot_wall", "uncertainty_ms"]),
     (WEATHER, &["place", "start"]),
+    (WEATHER_FORECASTS, &["place", "issued", "start"]),
     (EVENTS, &["site", "hub", "store", "boot", "sequence", "uptime_ms", "wall", "what"]),
     (QUARANTINE, &["received", "topic", "reason", "bytes"]),
 ];
@@ -145,7 +149,8 @@ pub fn quarantine() -> SchemaRef {
 }
 
 /// The columns of the sites: `zone` is an IANA name or fixed offset; `latitude` and `longitude` are degrees
-/// north and east; `place` names the place whose weather it has.
+/// north and east; `place` names the place whose weather it has. Of the panels: nameplate power, W, slope from
+/// horizontal and direction from north, clockwise, degrees.
 pub fn sites() -> SchemaRef {
     Arc::new(Schema::new(vec![
         needed("site", DataType::Utf8),
@@ -153,6 +158,9 @@ pub fn sites() -> SchemaRef {
         known("latitude", DataType::Float64),
         known("longitude", DataType::Float64),
         known("place", DataType::Utf8),
+        known("peak_w", DataType::Float64),
+        known("tilt_deg", DataType::Float64),
+        known("azimuth_deg", DataType::Float64),
     ]))
 }
 
@@ -183,6 +191,15 @@ pub fn weather() -> SchemaRef {
     ]))
 }
 
+/// The columns of what was foretold of the weather: those of [`weather`], and with them `issued`, the moment
+/// from which on the fleet knew it. The identity of a row is (`place`, `issued`, `start`).
+pub fn weather_forecasts() -> SchemaRef {
+    let mut fields = vec![needed("place", DataType::Utf8), needed("issued", wall_time())];
+    let values = weather();
+    fields.extend(values.fields().iter().skip(1).map(|field| field.as_ref().clone()));
+    Arc::new(Schema::new(fields))
+}
+
 /// The columns of a table, of telemetry those that training reads; `None` for any other name.
 pub fn table(name: &str) -> Option<SchemaRef> {
     match name {
@@ -190,6 +207,7 @@ pub fn table(name: &str) -> Option<SchemaRef> {
         SITES => Some(sites()),
         CORRECTIONS => Some(corrections()),
         WEATHER => Some(weather()),
+        WEATHER_FORECASTS => Some(weather_forecasts()),
         EVENTS => Some(events()),
         QUARANTINE => Some(quarantine()),
         _ => None,

@@ -3,16 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, MqttOptions, QoS};
 use serde_json::{Value, json};
+use sunkeep_fleet::ingest::{Broker as Address, Tls};
+use sunkeep_fleet::provision::{Request, provision};
+use sunkeep_fleet::tell::{Became, TellError, Told, tell};
 use sunkeep_models::wire::down::{Action, Command, Reported};
 use sunkeep_simulator::home::HomeOptions;
 use sunkeep_tests::broker::{Broker, Heard, listen};
-use sunkeep_tests::house::{House, MIDNIGHT, set};
-use sunkeep_tests::hub::Hub;
+use sunkeep_tests::house::{House, MIDNIGHT, free_port, set};
+use sunkeep_tests::hub::{Hub, command};
 use sunkeep_tests::ticks::{Driven, Ticks};
 use sunkeep_tests::{pause, until};
 
@@ -199,6 +203,18 @@ async fn a_command_is_done_once_and_answered() {
         devices.clone().count() >= 3 && devices.clone().all(|(_, says)| says == "answers"),
         "{probed:#?}"
     );
+    let start = MIDNIGHT + 3600;
+    let weather = json!({ "v": 1, "kind": "weather", "place": "here", "issued": start, "start": start,
+        "irradiance_w_m2": [0, 12, 300], "cloud_percent": [100, 80, 5] });
+    fleet.tell("sunkeep/v1/home/down/weather", true, weather.to_string()).await;
+    fleet
+        .live_until(&mut driven, "weather", |_| {
+            (hub.said(&["weather forecast for 3 hours"]) > 0).then_some(())
+        })
+        .await;
+    fleet.tell("sunkeep/v1/home/down/weather", true, weather.to_string()).await;
+    fleet.live(&mut driven, 5).await;
+    assert_eq!(hub.said(&["weather forecast for 3 hours"]), 1, "once for each issue");
     hub.kill().await;
 }
 
@@ -343,5 +359,65 @@ async fn what_the_fleet_misses_is_sent_again_once_the_hub_is_there() {
     }
     let again = |(sequence, count): (&i64, &u32)| came(&fleet, "decisions")[sequence] > *count;
     assert!(before.1.iter().all(again), "{:?}", before.1);
+    hub.kill().await;
+}
+
+/// A home whose hub has joined a fleet.
+async fn joined(fleet: &Path, port: u16) -> (House, PathBuf) {
+    let broker = format!("mqtts://localhost:{port}");
+    let request = Request { fleet: fleet.into(), broker, sites: vec!["home".into()], until_year: 2036 };
+    provision(&request, |_| ()).unwrap();
+    let house = House::standing_still(5, 0.8, |folder| HomeOptions::usual(folder).over_tcp()).await;
+    let config = house.write(&house.table());
+    let bundle = fleet.join("hubs/home.toml");
+    let arguments = [OsStr::new("join"), bundle.as_os_str(), OsStr::new("--config"), config.as_os_str()];
+    assert!(command(HUB, &arguments).await.status.success());
+    (house, config)
+}
+
+#[tokio::test]
+async fn an_operator_tells_a_hub_over_the_secured_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let (house, config) = joined(folder.path(), port).await;
+    let _broker = Broker::of_fleet(folder.path(), port).await;
+    let of = |name: &str| {
+        let file = |end: &str| Some(folder.path().join(format!("{name}.{end}")));
+        let tls = Tls { ca: Some(folder.path().join("ca.pem")), certificate: file("pem"), key: file("key") };
+        Address::new(&format!("mqtts://localhost:{port}"), &format!("{name}-tells"), "none", 20, &tls)
+            .unwrap()
+    };
+    let (operator, stranger) = (of("operator"), of("ingest"));
+    let say = |broker: &Address, id: &str, expires: i64| {
+        let (broker, id) = (broker.clone(), id.to_owned());
+        let told = Told::Command(Command { id, expires, action: Action::Probe }, 3600);
+        tokio::task::spawn_blocking(move || tell(&broker, "home", &told, Duration::from_secs(40)))
+    };
+    let later = MIDNIGHT + 86_400;
+    let nobody = say(&operator, "early", later).await.unwrap();
+    assert!(matches!(nobody, Err(TellError::Nobody { .. })), "{nobody:?}");
+
+    let ticks = Ticks::listen().await;
+    let mut hub = Hub::run_with(HUB, &config, house.page(), &["--lockstep", &ticks.address()], &[]);
+    let mut driven = ticks.hub().await;
+    let mut second = 0;
+    let mut asked = None;
+    // An ingest, so that the hub's answers have somebody who takes them, is not needed: the operator listens.
+    let became = loop {
+        second += 10;
+        driven.cycle(Duration::from_secs(second), Some(MIDNIGHT + second.cast_signed())).await;
+        pause(Duration::from_millis(100)).await;
+        let connected = hub.view().await.is_some_and(|view| view["uplink"]["connected"] == true);
+        match asked.take() {
+            None if connected => asked = Some(say(&operator, "probe", later)),
+            Some(done) if done.is_finished() => break done.await.unwrap(),
+            other => asked = other,
+        }
+        assert!(second < 10_000, "no answer");
+    };
+    let Ok(Became::Done(beside)) = &became else { panic!("{became:?}") };
+    assert!(beside.len() >= 3, "{beside:?}");
+    let refused = say(&stranger, "stranger", later).await.unwrap();
+    assert!(matches!(refused, Err(TellError::Refused { .. })), "{refused:?}");
     hub.kill().await;
 }

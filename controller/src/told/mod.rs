@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sunkeep_core::image::Request;
 use sunkeep_core::{Decision, ProcessImage, Settings};
+use sunkeep_models::pv::weather::WeatherForecast;
 use sunkeep_models::quantity::Seconds;
 use sunkeep_models::time::Uptime;
 use sunkeep_models::wire::down::{Command, Desired, Reason, Reported};
+use sunkeep_models::wire::weather::WeatherMessage;
 use sunkeep_models::wire::{MOST_FIELDS, MOST_NAME};
 
 use crate::clock::EARLIEST;
@@ -52,6 +54,8 @@ pub enum Heard {
     },
     /// The settings that the fleet wishes.
     Desired(Desired),
+    /// What is foretold of the weather of its place.
+    Weather(WeatherMessage),
     /// Something that could not be read.
     Unreadable {
         /// What it should have been.
@@ -81,6 +85,8 @@ pub enum Order {
     Ask(Request),
     /// For the uplink.
     Again(Again),
+    /// For the forecast of the sun.
+    Weather(Vec<WeatherForecast>),
 }
 
 /// What a cycle knows.
@@ -120,6 +126,9 @@ struct Kept {
     twin: Twin,
     /// The latest time that was known, seconds since 1970.
     at_least: i64,
+    /// When the newest weather forecast was issued, seconds since 1970.
+    #[serde(default)]
+    weather: i64,
 }
 
 /// Whether it is written down what becomes of a command.
@@ -278,6 +287,16 @@ impl Told {
             }
             Heard::Desired(desired) if self.kept.twin.wants(&desired) => self.wish(desired, outcome),
             Heard::Desired(_) => self.patience.give_back(),
+            Heard::Weather(weather) => {
+                // Only a hub that knows the time knows what a forecast is of. The broker hands it out with every connection.
+                let Some(unix) = moment.unix.filter(|_| weather.issued > self.kept.weather) else {
+                    return self.patience.give_back();
+                };
+                self.kept.weather = weather.issued;
+                self.changed = true;
+                tracing::info!("a weather forecast for {} hours has come", weather.hours());
+                outcome.orders.push(Order::Weather(weather.forecasts(unix)));
+            }
             Heard::Unreadable { what, why } => {
                 tracing::info!("the fleet sent a {what} that cannot be read: {why}");
                 let long_ago = self.unreadable.is_none_or(|last| now.since(last) >= UNREADABLE);

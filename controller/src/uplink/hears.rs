@@ -3,6 +3,7 @@
 
 use rumqttc::v5::mqttbytes::v5::Publish;
 use sunkeep_models::wire::down::{Command, Desired};
+use sunkeep_models::wire::weather::WeatherMessage;
 use tokio::sync::mpsc;
 
 use super::mqtt::Client;
@@ -14,12 +15,14 @@ use crate::told::{self, Heard};
 /// Kinds of what the fleet sends.
 const COMMAND: &str = "command";
 const DESIRED: &str = "desired";
+const WEATHER: &str = "weather";
 
 /// What was heard and is not acknowledged yet.
 #[derive(Debug)]
 pub(super) struct Hears {
     command: String,
     desired: String,
+    weather: String,
     heard: mpsc::Sender<Heard>,
     /// Commands, by name; the broker sends no more than a few without an acknowledgement.
     waiting: Vec<(String, Publish)>,
@@ -27,14 +30,15 @@ pub(super) struct Hears {
 
 impl Hears {
     pub(super) fn new(config: &Uplink, heard: mpsc::Sender<Heard>) -> Self {
-        let [command, desired] = [COMMAND, DESIRED].map(|kind| config.topic_down_of(kind));
-        Self { command, desired, heard, waiting: Vec::new() }
+        let [command, desired, weather] = [COMMAND, DESIRED, WEATHER].map(|kind| config.topic_down_of(kind));
+        Self { command, desired, weather, heard, waiting: Vec::new() }
     }
 
     /// Asks the broker for all of it.
     pub(super) fn subscribe(&self, client: &Client) -> Result<(), String> {
         client.subscribe(self.command.clone())?;
-        client.subscribe(self.desired.clone())
+        client.subscribe(self.desired.clone())?;
+        client.subscribe(self.weather.clone())
     }
 
     /// Takes what came. What finds no room with the cycle is not acknowledged, and comes again.
@@ -51,6 +55,12 @@ impl Hears {
                 // The fleet has taken its wishes back without a new version: what holds, holds.
                 Err(_) if told.payload.is_empty() => {}
                 Err(why) => self.unreadable(DESIRED, &why.to_string()),
+            }
+        } else if *topic == *self.weather {
+            match WeatherMessage::read(&told.payload) {
+                Ok(weather) => drop(self.heard.try_send(Heard::Weather(weather))),
+                Err(_) if told.payload.is_empty() => {}
+                Err(why) => self.unreadable(WEATHER, &why.to_string()),
             }
         }
         // A document is retained, and comes with every connection.

@@ -133,6 +133,16 @@ impl Broker {
         })
     }
 
+    /// How a client connects that says something and goes again: the broker keeps nothing for it.
+    pub(crate) fn once(&self) -> MqttOptions {
+        let mut options = MqttOptions::new(&self.name, &self.host, self.port);
+        options.set_keep_alive(KEEP_ALIVE).set_connection_timeout(CONNECTING_SECONDS).set_clean_start(true);
+        if let Some(tls) = &self.tls {
+            options.set_transport(Transport::Tls(TlsConfiguration::Rustls(tls.clone())));
+        }
+        options
+    }
+
     /// How the client connects.
     pub(super) fn options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&self.name, &self.host, self.port);

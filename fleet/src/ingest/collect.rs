@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError};
 use super::Settings;
 use super::counts::{Count, Counts};
 use super::held::{Held, Seen};
-use super::judge::judge;
+use super::judge::{Known, judge};
 use super::quarantine::{Allowance, Quarantined};
 use super::queue::{Arrivals, Arrived};
 use crate::clock::steady;
@@ -43,8 +43,14 @@ impl Limits {
 }
 
 /// Collects until nobody sends any more, and hands over the rest.
-pub(super) fn run(limits: &Limits, arrivals: &Arrivals, hand_over: &SyncSender<Held>, counts: &Counts) {
-    let mut collecting = Collecting::default();
+pub(super) fn run(
+    limits: &Limits,
+    known: Known,
+    arrivals: &Arrivals,
+    hand_over: &SyncSender<Held>,
+    counts: &Counts,
+) {
+    let mut collecting = Collecting { known, ..Collecting::default() };
     loop {
         match arrivals.next(TICK) {
             Ok(arrived) => collecting.take(&arrived, counts),
@@ -69,6 +75,7 @@ pub(super) fn run(limits: &Limits, arrivals: &Arrivals, hand_over: &SyncSender<H
 
 #[derive(Default)]
 struct Collecting {
+    known: Known,
     held: Held,
     seen: Seen,
     allowance: Allowance,
@@ -80,7 +87,7 @@ impl Collecting {
         self.held.since.get_or_insert_with(steady);
         self.held.deliveries.extend(arrived.delivery);
         let topic = String::from_utf8_lossy(&arrived.topic);
-        match judge(&topic, &arrived.payload) {
+        match judge(&topic, &arrived.payload, &self.known) {
             Ok(taken) => self.held.take(taken, arrived.received_ms, &self.seen, counts),
             Err(reason) => {
                 counts.add(Count::Refused, 1);

@@ -7,7 +7,6 @@ use std::sync::mpsc::Receiver;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use parquet::arrow::ArrowWriter;
 use sunkeep_models::lake::{CORRECTIONS, EVENTS, EXTENSION, QUARANTINE, TELEMETRY, hour_folder};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -16,7 +15,7 @@ use super::counts::{Count, Counts};
 use super::held::{Delivery, Held};
 use super::{columns, happened, quarantine};
 use crate::clock::{rest, steady};
-use crate::lake::{Lake, LakeError, properties, unique_name};
+use crate::lake::{Lake, LakeError, unique_name};
 
 /// Waits after a file that could not be written: from, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -98,7 +97,7 @@ impl Filing<'_> {
         let name = format!("{folder}/{}.{EXTENSION}", unique_name(MADE)?);
         let mut wait = RETRY.0;
         for tried in 1.. {
-            match self.try_write(&name, &rows) {
+            match self.lake.write(&name, &rows) {
                 Ok(()) => break,
                 // Rows that Parquet refuses, it refuses always.
                 Err(error @ LakeError::Table { .. }) => return Err(error),
@@ -116,25 +115,5 @@ impl Filing<'_> {
             }
         }
         Ok(rows.num_rows() as u64)
-    }
-
-    fn try_write(&self, name: &str, rows: &RecordBatch) -> Result<(), LakeError> {
-        let mut draft = self.lake.draft(name)?;
-        let refused = LakeError::table(name, "writing its rows");
-        let mut writer =
-            ArrowWriter::try_new(draft.file(), rows.schema(), Some(properties())).map_err(&refused)?;
-        let written = writer.write(rows).and_then(|()| writer.close().map(|_| ()));
-        written.map_err(|error| full_disk(name, error))?;
-        draft.publish()
-    }
-}
-
-/// What Parquet says of a disk, told as of a disk.
-fn full_disk(name: &str, error: parquet::errors::ParquetError) -> LakeError {
-    match error {
-        parquet::errors::ParquetError::External(source) => {
-            LakeError::file(name, "writing its rows")(std::io::Error::other(source))
-        }
-        other => LakeError::table(name, "writing its rows")(other),
     }
 }

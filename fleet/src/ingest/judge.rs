@@ -1,6 +1,7 @@
 //! Whether a message is taken: its topic, its form, and that it is from whom it says it is.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use sunkeep_models::wire::{Message, Refused};
 
@@ -19,9 +20,14 @@ pub(super) enum Reason {
     Lane(String),
     /// The message says that it is from another hub than the one that may publish there.
     Foreign { topic: String, message: String },
+    /// The message says that it is from another site than the hub's.
+    Elsewhere { known: String, message: String },
     /// Not a message.
     Message(Refused),
 }
+
+/// Of each hub that is known, the site.
+pub(super) type Known = BTreeMap<String, String>;
 
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,6 +40,12 @@ impl fmt::Display for Reason {
                     "publishes as another: the topic is of {topic:?}, the message of {message:?}"
                 )
             }
+            Self::Elsewhere { known, message } => {
+                write!(
+                    formatter,
+                    "speaks for another site: the hub is at {known:?}, the message of {message:?}"
+                )
+            }
             Self::Message(refused) => write!(formatter, "{refused}"),
         }
     }
@@ -42,8 +54,8 @@ impl fmt::Display for Reason {
 /// A message that is taken, and the lane it came by.
 pub(super) type Taken = (&'static str, Message);
 
-/// Reads a message.
-pub(super) fn judge(topic: &str, payload: &[u8]) -> Result<Taken, Reason> {
+/// Reads a message. A hub that is not known may be of any site: it was let in by the broker, and is new.
+pub(super) fn judge(topic: &str, payload: &[u8], sites: &Known) -> Result<Taken, Reason> {
     let hub = hub_of(topic).ok_or(Reason::Topic)?;
     let lane = topic.rsplit('/').next().unwrap_or_default();
     let known = LANES.into_iter().find(|known| *known == lane);
@@ -53,7 +65,10 @@ pub(super) fn judge(topic: &str, payload: &[u8]) -> Result<Taken, Reason> {
         let topic = hub.chars().take(SHOWN).collect();
         return Err(Reason::Foreign { topic, message: message.from().hub.clone() });
     }
-    Ok((lane, message))
+    match sites.get(hub).filter(|site| **site != message.from().site) {
+        Some(site) => Err(Reason::Elsewhere { known: site.clone(), message: message.from().site.clone() }),
+        None => Ok((lane, message)),
+    }
 }
 
 /// The hub that a topic belongs to.
@@ -71,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_hub_speaks_for_itself_alone() {
-        assert_eq!(judge("sunkeep/v1/h-1/up/alerts", EVENT.as_bytes()).unwrap().0, "alerts");
-        let foreign = judge("sunkeep/v1/h-2/up/alerts", EVENT.as_bytes()).unwrap_err();
+        assert_eq!(judge("sunkeep/v1/h-1/up/alerts", EVENT.as_bytes(), &Known::new()).unwrap().0, "alerts");
+        let foreign = judge("sunkeep/v1/h-2/up/alerts", EVENT.as_bytes(), &Known::new()).unwrap_err();
         assert!(foreign.to_string().starts_with("publishes as another"), "{foreign}");
         let cases = [
             ("sunkeep/v1/h-1/up/gossip", Reason::Lane("gossip".into())),
@@ -82,7 +97,7 @@ mod tests {
             ("sunkeep/v1/h-1/down/alerts", Reason::Topic),
         ];
         for (topic, reason) in cases {
-            assert_eq!(judge(topic, EVENT.as_bytes()).unwrap_err(), reason, "{topic}");
+            assert_eq!(judge(topic, EVENT.as_bytes(), &Known::new()).unwrap_err(), reason, "{topic}");
         }
     }
 }

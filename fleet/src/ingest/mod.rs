@@ -26,6 +26,7 @@ mod queue;
 mod signals;
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{Builder, JoinHandle};
@@ -71,6 +72,15 @@ pub enum IngestError {
 
 /// Ingests until the process is told to stop, by SIGTERM or SIGINT: then what is held is filed and acknowledged.
 pub fn run(settings: Settings, counts: &Arc<Counts>) -> Result<(), IngestError> {
+    run_knowing(settings, BTreeMap::new(), counts)
+}
+
+/// The same; a hub of which it is `known` at which site it is may speak for that site alone.
+pub fn run_knowing(
+    settings: Settings,
+    known: BTreeMap<String, String>,
+    counts: &Arc<Counts>,
+) -> Result<(), IngestError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| IngestError::Thread(format!("no runtime: {error}")))?;
     let stopping = Arc::new(AtomicBool::new(false));
@@ -84,7 +94,7 @@ pub fn run(settings: Settings, counts: &Arc<Counts>) -> Result<(), IngestError> 
     };
     let collecting = {
         let counts = counts.clone();
-        spawn("collect", move || collect::run(&limits, &arrivals, &hand_over, &counts))?
+        spawn("collect", move || collect::run(&limits, known, &arrivals, &hand_over, &counts))?
     };
     let link = link::Link { broker: &settings.broker, stopping: &stopping, counts };
     let linked = runtime.block_on(link.serve(arrived, acknowledged));

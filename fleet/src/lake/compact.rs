@@ -14,6 +14,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::ParquetMetaData;
 use sunkeep_models::lake::{CORRECTIONS, EVENTS, EXTENSION, TELEMETRY};
 
 use super::repeats::{Repeats, Verdict, in_order};
@@ -232,12 +233,16 @@ fn look(lake: &Lake, files: &[LakeFile]) -> Result<(SchemaRef, u64), LakeError> 
 fn open(lake: &Lake, file: &LakeFile) -> Result<ParquetRecordBatchReader, LakeError> {
     let refused = LakeError::table(&file.name, "opening it");
     let builder = ParquetRecordBatchReaderBuilder::try_new(lake.read(&file.name)?).map_err(&refused)?;
-    let groups = builder.metadata().row_groups();
+    let batch = batch_rows(builder.metadata());
+    builder.with_batch_size(batch).build().map_err(refused)
+}
+
+/// Rows that are read together, so that their bytes are bounded.
+pub(super) fn batch_rows(metadata: &ParquetMetaData) -> usize {
+    let groups = metadata.row_groups().iter();
     let (rows, bytes) = groups
-        .iter()
         .fold((1, 0), |(rows, bytes), group| (rows + group.num_rows(), bytes + group.total_byte_size()));
-    let batch = (READ_BYTES / (bytes / rows).max(1)).clamp(1, READ_ROWS);
-    builder.with_batch_size(batch as usize).build().map_err(refused)
+    (READ_BYTES / (bytes / rows).max(1)).clamp(1, READ_ROWS) as usize
 }
 
 /// Rows with the columns of a schema; those that they lack are null.

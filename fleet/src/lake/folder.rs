@@ -135,6 +135,29 @@ impl Folder {
         })
     }
 
+    /// Removes the folders that files lay in, and those above, while they are empty; tables stay.
+    pub(super) fn remove_empty(&self, names: &[&str]) -> Result<(), LakeError> {
+        for name in names {
+            let mut parts = Path::new(name).ancestors().skip(1).peekable();
+            while let Some(folder) = parts.next() {
+                let is_table = parts.peek().is_none_or(|above| above.as_os_str().is_empty());
+                if is_table {
+                    break;
+                }
+                match fs::remove_dir(self.root.join(folder)) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => break,
+                    Err(error) => {
+                        let shown = folder.display().to_string();
+                        return Err(LakeError::file(&shown, "removing the empty folder")(error));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn remove_drafts(&self, below: &str, before_ms: i64) -> Result<u64, LakeError> {
         let mut removed = 0;
         self.walk(below, &mut |name, path| {

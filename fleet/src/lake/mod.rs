@@ -2,7 +2,9 @@
 //! an object store; lists of them, and their removal. What is in the files is for others.
 
 mod compact;
+mod erase;
 mod folder;
+mod prune;
 mod remote;
 mod repeats;
 
@@ -12,9 +14,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
+use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tempfile::NamedTempFile;
 use url::Url;
@@ -23,6 +28,8 @@ use folder::Folder;
 use remote::Remote;
 
 pub use compact::{Compacted, Compaction};
+pub use erase::{Erased, Erasure};
+pub use prune::{BY_HOUR, Pruned, prune};
 
 /// Files that one listing may have.
 pub const MOST_FILES: usize = 1_000_000;
@@ -133,6 +140,17 @@ impl Lake {
         Ok(Draft { lake: self, name: name.into(), file })
     }
 
+    /// Writes rows as the file of this name, in place of what is there; durable when it returns.
+    pub fn write(&self, name: &str, rows: &RecordBatch) -> Result<(), LakeError> {
+        let mut draft = self.draft(name)?;
+        let refused = LakeError::table(name, "writing its rows");
+        let writer = ArrowWriter::try_new(draft.file(), rows.schema(), Some(properties()));
+        let mut writer = writer.map_err(&refused)?;
+        let written = writer.write(rows).and_then(|()| writer.close().map(|_| ()));
+        written.map_err(|error| full_disk(name, error))?;
+        draft.publish()
+    }
+
     /// The Parquet files below a folder, by name.
     pub fn list(&self, below: &str) -> Result<Vec<LakeFile>, LakeError> {
         let mut files = match self {
@@ -156,6 +174,14 @@ impl Lake {
         match self {
             Self::Folder(folder) => folder.remove(names),
             Self::Remote(remote) => remote.remove(names),
+        }
+    }
+
+    /// Removes the folders of files that are gone, as far as nothing else is in them. Stores have no folders.
+    pub(crate) fn remove_empty_folders(&self, names: &[&str]) -> Result<(), LakeError> {
+        match self {
+            Self::Folder(folder) => folder.remove_empty(names),
+            Self::Remote(_) => Ok(()),
         }
     }
 
@@ -188,6 +214,14 @@ impl Draft<'_> {
             Lake::Folder(folder) => folder.publish(&self.name, self.file),
             Lake::Remote(remote) => remote.publish(&self.name, self.file),
         }
+    }
+}
+
+/// What Parquet says of a disk, told as of a disk.
+fn full_disk(name: &str, error: ParquetError) -> LakeError {
+    match error {
+        ParquetError::External(source) => LakeError::file(name, "writing its rows")(io::Error::other(source)),
+        other => LakeError::table(name, "writing its rows")(other),
     }
 }
 

@@ -10,7 +10,7 @@ use super::ProvisionError;
 /// Longest file that is read, bytes: an inventory of half a million hubs.
 const MOST_BYTES: u64 = 64 << 20;
 
-pub(super) fn read(path: &Path) -> Result<String, ProvisionError> {
+pub(crate) fn read(path: &Path) -> Result<String, ProvisionError> {
     let mut text = String::new();
     let file = File::open(path).map_err(failed(path, "opening it"))?;
     file.take(MOST_BYTES).read_to_string(&mut text).map_err(failed(path, "reading it"))?;
@@ -18,14 +18,14 @@ pub(super) fn read(path: &Path) -> Result<String, ProvisionError> {
 }
 
 /// Writes a file that is not there yet.
-pub(super) fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), ProvisionError> {
+pub(crate) fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), ProvisionError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut file = file.map_err(failed(path, "making it"))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed(path, "writing it"))
 }
 
 /// Writes a file in place of what is there: the old one or the new one stands there, whatever happens.
-pub(super) fn write_over(path: &Path, mode: u32, text: &str) -> Result<(), ProvisionError> {
+pub(crate) fn write_over(path: &Path, mode: u32, text: &str) -> Result<(), ProvisionError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = Path::new(&name);
@@ -41,6 +41,6 @@ pub(super) fn write_over(path: &Path, mode: u32, text: &str) -> Result<(), Provi
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder, "syncing it"))
 }
 
-pub(super) fn failed(path: &Path, doing: &'static str) -> impl Fn(std::io::Error) -> ProvisionError {
+pub(crate) fn failed(path: &Path, doing: &'static str) -> impl Fn(std::io::Error) -> ProvisionError {
     move |source| ProvisionError::File { path: path.into(), doing, source }
 }

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::ProvisionError;
 use super::files::{read, write_over};
 
+/// What stands for the names of a site that was erased: the serial number stays, so that its certificate stays taken back.
+pub(super) const ERASED: &str = "erased";
+
 const HEAD: &str = "site,hub,serial,valid_until,revoked";
 
 /// A hub.
@@ -21,6 +24,13 @@ pub struct Entry {
     pub valid_until: String,
     /// Whether it was taken back.
     pub revoked: bool,
+}
+
+impl Entry {
+    /// Whether it is what an erased site has left: a serial number that no broker may take.
+    pub fn is_erased(&self) -> bool {
+        self.revoked && self.site == ERASED
+    }
 }
 
 /// All of them.

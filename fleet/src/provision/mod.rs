@@ -2,7 +2,8 @@
 //! apart, and an inventory. One folder holds all of it; whoever has it has the fleet.
 
 mod authority;
-mod files;
+pub(crate) mod files;
+mod forget;
 mod inventory;
 mod mosquitto;
 
@@ -14,6 +15,9 @@ use sunkeep_models::wire::is_name;
 use authority::{Authority, Subject};
 use files::{failed, write_new, write_over};
 
+use inventory::ERASED;
+
+pub use forget::{forget, hubs_of};
 pub use inventory::{Entry, Inventory};
 
 /// Certificates hold from this year on, and the authority's to that one: hubs and brokers whose clocks are wrong must not
@@ -24,6 +28,9 @@ const LAST_YEAR: i32 = 2120;
 pub const MOST_HUBS: u32 = 100_000;
 /// The name under which `sunkeep-fleet ingest` comes to the broker.
 pub const INGEST: &str = "ingest";
+
+/// The name under which the operator's other tools come to the broker.
+pub const OPERATOR: &str = "operator";
 
 /// Why something could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +75,10 @@ pub enum ProvisionError {
     #[error("the broker is {0:?}; expected mqtts://HOST[:PORT]")]
     Broker(String),
     /// A name that cannot be part of a topic.
-    #[error("{0:?} is no name for a hub; expected 1 to 64 letters, digits, _, - or .")]
+    #[error(
+        "{0:?} is no name for a hub; expected 1 to 64 letters, digits, _, - or ., and not \
+         {INGEST:?}, {OPERATOR:?} or {ERASED:?}"
+    )]
     Name(String),
     /// A hub of this name is there already.
     #[error("{0} is in the inventory already")]
@@ -169,7 +179,8 @@ fn broker_side(
     inventory: &Inventory,
 ) -> Result<(), ProvisionError> {
     let long = Years { first: FIRST_YEAR, end: LAST_YEAR };
-    for (name, subject) in [("broker", Subject::Broker(host)), (INGEST, Subject::Client(INGEST))] {
+    let clients = [INGEST, OPERATOR].map(|name| (name, Subject::Client(name)));
+    for (name, subject) in [("broker", Subject::Broker(host))].into_iter().chain(clients) {
         let (certificate, key) = (fleet.join(format!("{name}.pem")), fleet.join(format!("{name}.key")));
         if !certificate.exists() {
             let signed = authority.sign(subject, long)?;
@@ -207,5 +218,6 @@ fn address(broker: &str) -> Result<(String, u16), ProvisionError> {
 }
 
 fn checked(name: &str) -> Result<(), ProvisionError> {
-    if is_name(name) && name != INGEST { Ok(()) } else { Err(ProvisionError::Name(name.into())) }
+    let free = ![INGEST, OPERATOR, ERASED].contains(&name);
+    if is_name(name) && free { Ok(()) } else { Err(ProvisionError::Name(name.into())) }
 }

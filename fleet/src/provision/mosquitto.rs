@@ -1,9 +1,9 @@
 //! What Mosquitto needs to know hubs apart: a client is the user that its certificate names, and a hub may write to its
-//! own topics only.
+//! own topics only. What goes down is the operator's to write.
 
 use std::path::Path;
 
-use super::INGEST;
+use super::{INGEST, OPERATOR};
 
 /// The rules, for `acl_file`.
 pub(super) fn rules() -> String {
@@ -12,6 +12,10 @@ pub(super) fn rules() -> String {
          pattern write sunkeep/v1/%u/up/#\n\
          pattern read sunkeep/v1/%u/down/#\n\n\
          user {INGEST}\n\
+         topic read sunkeep/v1/+/up/#\n\n\
+         # The operator's tools tell hubs something and hear what they answer.\n\
+         user {OPERATOR}\n\
+         topic readwrite sunkeep/v1/+/down/#\n\
          topic read sunkeep/v1/+/up/#\n"
     )
 }
@@ -36,6 +40,7 @@ pub(super) fn configuration(fleet: &Path, port: u16) -> String {
          persistence_location {fleet}/\n\
          autosave_interval 10\n\
          max_queued_messages 0\n\
-         message_size_limit 307200\n"
+         # A longer packet ends the connection before it is read.\n\
+         max_packet_size 300000\n"
     )
 }

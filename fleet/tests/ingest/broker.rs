@@ -24,11 +24,18 @@ pub struct Mosquitto {
     process: Option<Child>,
 }
 
+fn is_installed() -> bool {
+    let is_there = Path::new("/usr/sbin/mosquitto").exists();
+    if !is_there {
+        println!("skipped: no /usr/sbin/mosquitto; tests/run installs it");
+    }
+    is_there
+}
+
 impl Mosquitto {
     /// `None`, and a word about it, where Mosquitto is not installed.
     pub fn start(more: &str) -> Option<Self> {
-        if !Path::new("/usr/sbin/mosquitto").exists() {
-            println!("skipped: no /usr/sbin/mosquitto; tests/run installs it");
+        if !is_installed() {
             return None;
         }
         let folder = TempDir::new().unwrap();
@@ -46,6 +53,20 @@ impl Mosquitto {
         Some(broker)
     }
 
+    /// The broker of a fleet's folder, as `provision` has configured it for a port of localhost.
+    pub fn of_fleet(fleet: &Path, port: u16) -> Option<Self> {
+        if !is_installed() {
+            return None;
+        }
+        let folder = TempDir::new().unwrap();
+        let text = fs::read_to_string(fleet.join("mosquitto.conf")).unwrap();
+        // Started as root, it becomes another user, who may not read the key.
+        fs::write(folder.path().join("conf"), format!("user root\n{text}")).unwrap();
+        let mut broker = Self { port, folder, process: None };
+        broker.run();
+        Some(broker)
+    }
+
     pub fn run(&mut self) {
         let log = fs::File::create(self.folder.path().join("log")).unwrap();
         let process = Command::new("/usr/sbin/mosquitto")
@@ -56,6 +77,11 @@ impl Mosquitto {
         self.process = Some(process.unwrap());
         let port = self.port;
         wait_until("the broker answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     pub fn url(&self) -> String {

@@ -6,6 +6,7 @@
 mod broker;
 mod faults;
 mod forms;
+mod hostile;
 mod hubs;
 mod process;
 mod rows;

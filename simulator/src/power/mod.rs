@@ -144,9 +144,7 @@ impl Run {
         let mut home = configuration(&plant)?;
         home.settings.reported_uncertainty = EXACT;
         let forecasters = match planner {
-            Planner::Hub => {
-                Some(Forecasters::load(home.zone.clone(), sun_forecaster(&home)?))
-            }
+            Planner::Hub => Some(Forecasters::load(home.zone.clone(), sun_forecaster(&home)?)),
             Planner::Past | Planner::Persistence | Planner::Told | Planner::None => None,
         };
         let image = ProcessImage::empty(Uptime::default(), &home.settings);

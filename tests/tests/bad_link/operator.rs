@@ -23,9 +23,6 @@ pub(crate) struct Operator {
     pub(crate) records: i64,
 }
 
-/// Rules by which the certificate of ingest may also tell hubs something; for the end of the broker's list.
-pub(crate) const MAY_TELL: &str = "topic write sunkeep/v1/+/down/#\n";
-
 impl Operator {
     /// What is missing of a store, as `sunkeep-fleet gaps` has it.
     pub(crate) fn missing(office: &Office, store: &str) -> Vec<Missing> {
@@ -75,8 +72,8 @@ fn tell(office: &Office, command: &str) {
     publish.arg(command).arg("--cafile").arg(office.fleet.join("ca.pem"));
     publish
         .arg("--cert")
-        .arg(office.fleet.join("ingest.pem"))
+        .arg(office.fleet.join("operator.pem"))
         .arg("--key")
-        .arg(office.fleet.join("ingest.key"));
+        .arg(office.fleet.join("operator.key"));
     let _ = publish.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }

@@ -13,7 +13,7 @@ use sunkeep_tests::ticks::{Driven, Ticks};
 use sunkeep_tests::{now, pause};
 
 use crate::lake_side::{HUB, Identity, Ingest, Office, Records, held, joined};
-use crate::operator::{MAY_TELL, Operator};
+use crate::operator::Operator;
 use crate::plan::{Mishap, Parameters, plan};
 
 /// How long anything may take on a busy machine.
@@ -128,9 +128,6 @@ impl Run {
         let config = house.write(&table);
         let office = Office { fleet, lake: place(&disks[1], "lake"), broker, namespace };
         std::fs::create_dir_all(&office.lake).unwrap();
-        let rules = office.fleet.join("mosquitto.acl");
-        let may_tell = std::fs::read_to_string(&rules).unwrap() + MAY_TELL;
-        std::fs::write(&rules, may_tell).unwrap();
         let saves = "autosave_on_changes true\nautosave_interval 1\n";
         let broker = Broker::of_fleet_in(&office.fleet, port, office.namespace.as_deref(), saves).await;
         let ingests = NAMES.map(|name| Some(Ingest::start(&office, name)));
