@@ -44,12 +44,15 @@ def main():
         ip("link", "set", other, "netns", namespace)
         ip("address", "add", near + "/30", "dev", namespace)
         ip("link", "set", namespace, "up")
+        # Where the device is down, nobody else's network is asked.
+        ip("route", "add", "unreachable", far, "metric", "4000")
         ip("-n", namespace, "address", "add", far + "/30", "dev", other)
         ip("-n", namespace, "link", "set", other, "up")
         ip("-n", namespace, "link", "set", "lo", "up")
         print("ready", flush=True)
         pass_on(ends, delay / 1000, jitter / 1000, loss / 100, chance)
     finally:
+        subprocess.run(["ip", "route", "delete", "unreachable", far], check=False)
         subprocess.run(["ip", "netns", "delete", namespace], check=False)
 
 

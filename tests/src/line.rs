@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// One way takes so long, ms, give or take.
-const DELAY_MS: (u32, u32) = (60, 30);
+const DELAY_MS: (u32, u32) = (20, 10);
 /// Packets that are lost of a hundred, each way.
 const LOSS_PERCENT: u32 = 3;
 /// Bytes of a connection of the relay that pass before it breaks, where it is one of those that break.
@@ -44,7 +44,7 @@ pub enum Way {
 pub struct Line(Form);
 
 enum Form {
-    Network { name: String, far: String, program: Child, says: ChildStdin },
+    Network { name: String, far: String, program: Child, says: Option<ChildStdin> },
     Relay { port: u16, way: watch::Sender<Way>, broken: Arc<Mutex<u32>> },
 }
 
@@ -72,7 +72,7 @@ impl Line {
             let why = String::from_utf8_lossy(&output.stderr);
             return Err(why.lines().last().unwrap_or("it did not start").to_owned());
         }
-        let says = program.stdin.take().unwrap();
+        let says = program.stdin.take();
         Ok(Self(Form::Network { name, far, program, says }))
     }
 
@@ -138,7 +138,8 @@ impl Line {
                 let device = if to == Way::Cut { "down" } else { "up" };
                 let done = Command::new("ip").args(["link", "set", name, device]).status();
                 assert!(done.is_ok_and(|status| status.success()), "ip link set {name} {device}");
-                says.write_all(if to == Way::Up { b"up\n" } else { b"silent\n" }).unwrap();
+                let line = says.as_mut().unwrap();
+                line.write_all(if to == Way::Up { b"up\n" } else { b"silent\n" }).unwrap();
             }
             Form::Relay { way, .. } => {
                 way.send_replace(to);
@@ -149,11 +150,10 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if let Form::Network { program, name, .. } = &mut self.0 {
-            // Its input ends with this process at the latest, and then it goes by itself.
-            let _ = program.kill();
+        if let Form::Network { program, says, .. } = &mut self.0 {
+            // It takes everything away when its input ends, with this process at the latest.
+            drop(says.take());
             let _ = program.wait();
-            let _ = Command::new("ip").args(["netns", "delete", name]).status();
         }
     }
 }

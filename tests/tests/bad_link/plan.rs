@@ -90,7 +90,7 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
         let down = if random.random_range(0..4) > 0 { Way::Cut } else { Way::Silent };
         plan.extend([(window.start, Mishap::Line(Way::Up)), (window.end, Mishap::Line(down))]);
     }
-    // One kill in five while the line is up, or just after: that is when something is on its way.
+    // One kill in ten while the line is up, or just after: that is when something is on its way.
     let moment = |random: &mut ChaCha8Rng, among: bool| {
         if !among || up.is_empty() {
             return random.random_range(1..end);
@@ -99,7 +99,7 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
         random.random_range(window.start..window.end + 10).min(end - 1)
     };
     for kill in 0..parameters.kills {
-        let at = moment(&mut random, kill % 10 < 2);
+        let at = moment(&mut random, kill % 20 < 2);
         let mishap = if kill % 2 == 0 {
             Mishap::KillHub
         } else {
