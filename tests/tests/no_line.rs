@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sunkeep_simulator::home::HomeOptions;
+use sunkeep_tests::broker::Authority;
 use sunkeep_tests::house::{House, MIDNIGHT, set};
 use sunkeep_tests::hub::Hub;
 use sunkeep_tests::pause;
@@ -34,7 +35,10 @@ async fn tries_follow_the_hubs_own_clock_and_what_waits_is_told() {
     });
     let house = House::standing_still(5, 0.6, |folder| HomeOptions::usual(folder).over_tcp()).await;
     let mut table = house.table();
-    set(&mut table, "uplink", "broker", format!("mqtt://127.0.0.1:{port}"));
+    set(&mut table, "uplink", "broker", format!("mqtts://127.0.0.1:{port}"));
+    let ca = house.dir().join("ca.pem");
+    std::fs::write(&ca, Authority::new("ours").pem()).unwrap();
+    set(&mut table, "uplink", "ca", ca.display().to_string());
     for key in ["site", "hub"] {
         set(&mut table, "uplink", key, "home");
     }
