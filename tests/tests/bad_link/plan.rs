@@ -47,6 +47,11 @@ impl Parameters {
         }
     }
 
+    /// Whether the operator asks for what is missing: where no broker forgets anything, nobody may need that.
+    pub(crate) fn asks(&self) -> bool {
+        self.broker_kills + self.forgets > 0
+    }
+
     pub(crate) fn minutes(&self) -> u64 {
         self.days * DAY
     }

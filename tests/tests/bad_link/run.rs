@@ -35,8 +35,9 @@ pub(crate) struct Seen {
     /// Went with the card, unsent.
     pub(crate) lost_with_card: usize,
     pub(crate) given_up: i64,
-    /// The journal that was read last.
+    /// The journal that was read last, and all of them.
     pub(crate) store: String,
+    pub(crate) stores: BTreeSet<String>,
     /// Newest numbers of the journal that were read.
     newest: [i64; 2],
 }
@@ -46,7 +47,8 @@ impl Seen {
     fn read(&mut self, journal: &std::path::Path) -> [BTreeSet<Identity>; 2] {
         let held = held(journal, self.newest);
         self.newest = held.newest;
-        self.store = held.store;
+        self.store.clone_from(&held.store);
+        self.stores.insert(held.store);
         self.given_up = self.given_up.max(held.given_up);
         for (all, new) in self.records.iter_mut().zip(held.records) {
             all.extend(new);
@@ -186,7 +188,9 @@ impl Run {
         for missing in &missing {
             self.say(&format!("missing {:?}: {:?} {:?}", missing.count, missing.before, missing.between));
         }
-        self.operator.ask(&self.office, &missing, MIDNIGHT + 60 * self.minutes.cast_signed());
+        if self.parameters.asks() {
+            self.operator.ask(&self.office, &missing, MIDNIGHT + 60 * self.minutes.cast_signed());
+        }
         !missing.is_empty()
     }
 
@@ -320,10 +324,10 @@ impl Run {
             let view = self.hub.view().await.unwrap_or_default();
             let drained =
                 view["uplink"]["connected"] == true && view["uplink"]["waiting"].as_u64() < Some(30);
-            if drained && !self.ask_for_missing() {
+            if drained && !(self.ask_for_missing() && self.parameters.asks()) {
                 break;
             }
-            assert!(began.elapsed() < PATIENCE, "what waited did not go: {}", view["uplink"]);
+            assert!(began.elapsed() < PATIENCE, "what waited did not go, or is missing: {}", view["uplink"]);
         }
         self.driven.stop().await;
         self.hub.ended(PATIENCE).await;
