@@ -10,6 +10,7 @@ knows, take its device down: `ip link set NAMESPACE down`.
 
 import fcntl
 import heapq
+import ipaddress
 import os
 import random
 import select
@@ -37,6 +38,7 @@ def main():
     namespace, near, far = sys.argv[1:4]
     delay, jitter, loss, seed = (float(argument) for argument in sys.argv[4:8])
     chance = random.Random(int(seed))
+    net = str(ipaddress.ip_interface(near + "/30").network)
     other = namespace + "x"
     ends = [tun(namespace), tun(other)]
     ip("netns", "add", namespace)
@@ -44,15 +46,15 @@ def main():
         ip("link", "set", other, "netns", namespace)
         ip("address", "add", near + "/30", "dev", namespace)
         ip("link", "set", namespace, "up")
-        # Where the device is down, nobody else's network is asked.
-        ip("route", "add", "unreachable", far, "metric", "4000")
+        # Where the device is down, nobody else's network is asked. The device's own route to the same net comes first.
+        ip("route", "add", "unreachable", net, "metric", "4000")
         ip("-n", namespace, "address", "add", far + "/30", "dev", other)
         ip("-n", namespace, "link", "set", other, "up")
         ip("-n", namespace, "link", "set", "lo", "up")
         print("ready", flush=True)
         pass_on(ends, delay / 1000, jitter / 1000, loss / 100, chance)
     finally:
-        subprocess.run(["ip", "route", "delete", "unreachable", far], check=False)
+        subprocess.run(["ip", "route", "delete", "unreachable", net], check=False)
         subprocess.run(["ip", "netns", "delete", namespace], check=False)
 
 

@@ -4,13 +4,14 @@
 //! Everything is set up as an operator would: `sunkeep-fleet provision`, `sunkeep join`, `mosquitto`, `sunkeep-fleet ingest`.
 
 mod link;
+mod office;
 mod programs;
 
 use core::time::Duration;
 use std::ffi::OsStr;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
@@ -23,10 +24,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::process::HubProcess;
-use super::{Arguments, Folder, LEAVE, PIN, configure, free_page, in_step, live, schedule};
+use super::{Arguments, Folder, configure, free_page, in_step, live, schedule};
 use crate::cli::tell;
 use link::Link;
-use programs::Beside;
+use office::Office;
 
 /// How often it is looked how it goes.
 const EVERY: Duration = Duration::from_millis(500);
@@ -80,12 +81,12 @@ pub(super) async fn play(arguments: &Arguments, speed: f64, days: f64) -> anyhow
     let mut terminate = signal(SignalKind::terminate())?;
     let operator = programs::sunkeep_fleet().await?;
     let folder = Folder::new(arguments.dir.as_deref())?;
-    let (mut office, port) = Office::open(&mosquitto, &operator, folder.path(), arguments.homes).await?;
+    let mut office = Office::open(&mosquitto, &operator, folder.path(), arguments.homes).await?;
     let mut members = Vec::new();
     let mut lives = JoinSet::new();
     let (stop, stopped) = watch::channel(false);
     for number in 1..=arguments.homes {
-        let (member, server, hub) = join(arguments, folder.path(), number, port).await?;
+        let (member, server, hub) = join(arguments, folder.path(), number, office.port).await?;
         lives.spawn(live_through(
             member.home.clone(),
             server,
@@ -95,7 +96,7 @@ pub(super) async fn play(arguments: &Arguments, speed: f64, days: f64) -> anyhow
         ));
         members.push(member);
     }
-    office.introduce(&members, port);
+    office.introduce(&members);
     let mut lines = lines();
     let mut clock = tokio::time::interval(EVERY);
     let mut shown = Shown::new(&members, arguments.headless);
@@ -138,94 +139,6 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
         text = serde_json::to_string(report)?;
     }
     writeln!(std::io::stdout(), "{text}").context("cannot print the summary")
-}
-
-/// The fleet's side.
-struct Office {
-    folder: PathBuf,
-    lake: PathBuf,
-    broker: Beside,
-    ingest: Beside,
-}
-
-impl Office {
-    /// Provisions the hubs and starts broker and ingest; with the port of the broker.
-    async fn open(
-        mosquitto: &Path,
-        operator: &Path,
-        folder: &Path,
-        homes: u8,
-    ) -> anyhow::Result<(Self, u16)> {
-        let any = std::net::TcpListener::bind("127.0.0.1:0").context("cannot find a port for the broker")?;
-        let port = any.local_addr()?.port();
-        drop(any);
-        let (fleet, lake) = (folder.join("fleet"), folder.join("lake"));
-        let url = format!("mqtts://localhost:{port}");
-        let count = homes.to_string();
-        let mut words: Vec<&OsStr> =
-            ["provision", "--broker", &url, "--prefix", PREFIX, "--count", &count, "--fleet"]
-                .map(OsStr::new)
-                .to_vec();
-        words.push(fleet.as_os_str());
-        programs::run(operator, &words).await?;
-        let config = fleet.join("demo.conf");
-        let made = std::fs::read_to_string(fleet.join("mosquitto.conf")).context("mosquitto.conf")?;
-        // For this machine only; and as root it would become another user, who may not read the keys.
-        let made = made.replace(&format!("listener {port}\n"), &format!("listener {port} 127.0.0.1\n"));
-        std::fs::write(&config, format!("user root\n{made}")).context("demo.conf")?;
-        let words = [OsStr::new("-c"), config.as_os_str()];
-        let mut broker = Beside::start("broker", mosquitto, &words, folder)?;
-        broker.listens(port).await?;
-        let [ca, certificate, key] = ["ca.pem", "ingest.pem", "ingest.key"].map(|name| fleet.join(name));
-        let words = [
-            OsStr::new("ingest"),
-            OsStr::new("--broker"),
-            OsStr::new(&url),
-            OsStr::new("--ca"),
-            ca.as_os_str(),
-            OsStr::new("--certificate"),
-            certificate.as_os_str(),
-            OsStr::new("--key"),
-            key.as_os_str(),
-            OsStr::new("--lake"),
-            lake.as_os_str(),
-            OsStr::new("--flush-seconds"),
-            OsStr::new("2"),
-        ];
-        let ingest = Beside::start("ingest", operator, &words, folder)?;
-        Ok((Self { folder: folder.into(), lake, broker, ingest }, port))
-    }
-
-    /// Says where everything is.
-    fn introduce(&self, members: &[Member], port: u16) {
-        for member in members {
-            tell(&format!("{}    page http://{}  (PIN {PIN})", member.report.hub, member.page));
-        }
-        let fleet = self.folder.join("fleet");
-        let fleet = fleet.display();
-        tell(&format!("broker       mqtts://localhost:{port}; to read along, in another terminal:"));
-        tell(&format!(
-            "mosquitto_sub -h localhost -p {port} --cafile {fleet}/ca.pem --cert {fleet}/ingest.pem --key {fleet}/ingest.key -t 'sunkeep/v1/+/up/#' -v"
-        ));
-        tell(&format!("lake         {}", self.lake.display()));
-        tell(
-            "Enter pulls the link of all homes, or puts it back; a home's number and Enter that of one. Ctrl-C ends it.",
-        );
-    }
-
-    /// Returns when one of the programs has ended, which none should.
-    async fn ended(&mut self) -> anyhow::Error {
-        tokio::select! {
-            error = self.broker.ended() => error,
-            error = self.ingest.ended() => error,
-        }
-    }
-
-    /// Ingest files what it holds, and then the broker goes.
-    async fn leave(self) {
-        self.ingest.leave(LEAVE).await;
-        self.broker.leave(LEAVE).await;
-    }
 }
 
 /// Starts a home and its hub, which joins the fleet by a link of its own.
