@@ -7,8 +7,10 @@
 //!   cycle <-- reports -----+
 //! ```
 
+use std::sync::Arc;
+
 use sunkeep_models::time::Uptime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::driver::{Driver, Event, Output};
 
@@ -53,6 +55,7 @@ pub enum Report {
 pub struct BusTask {
     rounds: watch::Sender<Round>,
     writes: mpsc::Sender<Write>,
+    afresh: Arc<Notify>,
 }
 
 impl BusTask {
@@ -60,13 +63,19 @@ impl BusTask {
     pub fn start<D: Driver + 'static>(driver: D, task: usize, reports: mpsc::Sender<Report>) -> Self {
         let (rounds, wanted) = watch::channel(Round::default());
         let (writes, queue) = mpsc::channel(WRITES);
-        tokio::spawn(serve(driver, task, wanted, queue, reports));
-        Self { rounds, writes }
+        let afresh = Arc::new(Notify::new());
+        tokio::spawn(serve(driver, task, wanted, queue, Arc::clone(&afresh), reports));
+        Self { rounds, writes, afresh }
     }
 
     /// Asks for a round. One that is still under way goes on with the new time.
     pub fn round(&self, number: u64, now: Uptime) {
         self.rounds.send_replace(Round { number, now });
+    }
+
+    /// Has devices that are silent tried in the next round, however long they were to be left alone.
+    pub fn try_silent(&self) {
+        self.afresh.notify_one();
     }
 
     /// Asks for an output to be switched; false if too many writes wait already.
@@ -80,6 +89,7 @@ async fn serve<D: Driver>(
     task: usize,
     mut rounds: watch::Receiver<Round>,
     mut writes: mpsc::Receiver<Write>,
+    afresh: Arc<Notify>,
     reports: mpsc::Sender<Report>,
 ) {
     loop {
@@ -89,6 +99,10 @@ async fn serve<D: Driver>(
                 Some(write) => perform(&mut driver, write, &reports).await,
                 None => false,
             },
+            () = afresh.notified() => {
+                driver.try_silent();
+                true
+            }
             changed = rounds.changed() => match changed {
                 Ok(()) => run_round(&mut driver, task, &mut rounds, &mut writes, &reports).await,
                 Err(_) => false,

@@ -81,6 +81,10 @@ pub trait Driver: Send {
     /// is due. Bounded in time by the device's reply timeout.
     fn next(&mut self, now: Uptime) -> impl Future<Output = Option<Vec<Event>>> + Send;
 
+    /// Has silent devices tried with the next transactions, however long they were to be left alone. Lines of a board are
+    /// never silent.
+    fn try_silent(&mut self) {}
+
     /// Energises or releases the coil of an output, and reads it back where the hardware can.
     /// `Contact { energised: None, .. }` says that the write was not confirmed.
     fn write(

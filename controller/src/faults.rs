@@ -45,6 +45,11 @@ impl Faults {
         self.published = Arc::new(self.now.values().cloned().collect());
     }
 
+    /// How many there are besides that of the clock, which nothing that is configured brings about.
+    pub fn count_without_clock(&self) -> usize {
+        self.now.keys().filter(|fault| **fault != Fault::Clock).count()
+    }
+
     /// The sentences, for the page.
     pub fn sentences(&self) -> Arc<Vec<String>> {
         Arc::clone(&self.published)

@@ -21,6 +21,7 @@ use sunkeep_models::forecast::{Forecast, ForecastError, Forecaster as _};
 use sunkeep_models::history::SlotHistory;
 use sunkeep_models::pv::PvForecaster;
 use sunkeep_models::pv::adaptive::{AdaptivePv, PvAdaptation};
+use sunkeep_models::pv::weather::{Weather, WeatherForecast};
 use sunkeep_models::quantity::{Seconds, Watts};
 use sunkeep_models::sun::{Location, PvArray, SunError};
 use sunkeep_models::time::{HORIZON, Slot, Uptime, Zone};
@@ -32,6 +33,8 @@ use crate::view::Forecasts;
 /// What a forecast and a plan are made from.
 #[derive(Debug, Clone)]
 pub struct Job {
+    /// What the home is and what its owner wants.
+    pub settings: Arc<Settings>,
     /// The slot that has begun.
     pub issued: Slot,
     /// Time of the image.
@@ -48,25 +51,40 @@ pub struct Job {
     pub history: History,
     /// What was learnt before this start, where that has only now been found.
     pub learnt: Option<Learnt>,
+    /// Weather forecasts that have come since the last job.
+    pub weather: Vec<WeatherForecast>,
 }
 
 impl Job {
     /// The job after a cycle; `None` while nobody knows the time.
     pub fn after(
-        settings: &Settings,
+        settings: &Arc<Settings>,
         image: &ProcessImage,
         decision: &Decision,
         history: &History,
     ) -> Option<Self> {
         let PlanInput { issued, now, into_slot, charge, sun_now, needs, .. } =
             PlanInput::after(settings, image, decision, history)?;
-        let history = history.clone();
-        Some(Self { issued, now, into_slot, charge, sun_now, needs, history, learnt: None })
+        let (settings, history) = (Arc::clone(settings), history.clone());
+        Some(Self {
+            settings,
+            issued,
+            now,
+            into_slot,
+            charge,
+            sun_now,
+            needs,
+            history,
+            learnt: None,
+            weather: Vec::new(),
+        })
     }
 }
 
 /// Name under which it is kept what was learnt of the sun.
 const SUN: &str = "sun";
+/// And what was foretold of the weather.
+const WEATHER: &str = "weather";
 
 /// What was learnt of a home: encoded; that of its demand by [`Demand::word`], that of its sun as `sun`.
 pub type Learnt = BTreeMap<String, Vec<u8>>;
@@ -124,16 +142,11 @@ pub struct Forecasting {
 
 impl Forecasting {
     /// Starts the thread; it loads the models first, and what was learnt before.
-    pub fn start(
-        settings: Arc<Settings>,
-        zone: Zone,
-        sun: PvForecaster,
-        learnt: Learnt,
-    ) -> std::io::Result<Self> {
+    pub fn start(zone: Zone, sun: PvForecaster, learnt: Learnt) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel::<Job>(1);
         let (results, made) = mpsc::channel(1);
         std::thread::Builder::new().name("forecasts".into()).spawn(move || {
-            let mut forecasters = Forecasters::load(settings, zone, sun);
+            let mut forecasters = Forecasters::load(zone, sun);
             forecasters.restore(&learnt);
             drop(learnt);
             while let Ok(job) = queue.recv() {
@@ -180,11 +193,12 @@ impl Forecasting {
 
 /// The load forecasters of the home, the forecaster of the sun, and the planner that uses both.
 pub struct Forecasters {
-    settings: Arc<Settings>,
     zone: Zone,
     /// In the order of [`Demand::ALL`].
     loads: [AdaptiveForecaster; 4],
     sun: AdaptivePv,
+    /// What was foretold of the weather, as it became known.
+    weather: Weather,
     /// What stands in for it.
     plain_sun: PvForecaster,
     /// The local day on which what was learnt was last handed out.
@@ -193,7 +207,7 @@ pub struct Forecasters {
 
 impl Forecasters {
     /// Loads the factory model; where that is refused the home's own profiles stand in, and the log says so.
-    pub fn load(settings: Arc<Settings>, zone: Zone, sun: PvForecaster) -> Self {
+    pub fn load(zone: Zone, sun: PvForecaster) -> Self {
         let model = factory::load_model()
             .inspect_err(|error| {
                 tracing::error!("the factory load model is refused, this home's profiles stand in: {error}");
@@ -202,7 +216,7 @@ impl Forecasters {
             .map(Arc::new);
         let loads = Demand::ALL.map(|_| AdaptiveForecaster::new(model.clone(), Adaptation::default()));
         let learning = AdaptivePv::new(sun.array, PvAdaptation::default());
-        Self { settings, zone, loads, sun: learning, plain_sun: sun, handed_out: None }
+        Self { zone, loads, sun: learning, weather: Weather::default(), plain_sun: sun, handed_out: None }
     }
 
     /// Goes on with what was learnt before.
@@ -219,6 +233,9 @@ impl Forecasters {
             Some(Err(error)) => tracing::warn!("what was learnt of the sun is lost: {error}"),
             None => {}
         }
+        // What was foretold comes again with the next forecasts.
+        let weather = learnt.get(WEATHER).and_then(|bytes| postcard::from_bytes::<Weather>(bytes).ok());
+        self.weather = weather.unwrap_or_default();
     }
 
     /// Learns what the past tells, makes all forecasts of a job, and the plan.
@@ -226,10 +243,11 @@ impl Forecasters {
         if let Some(learnt) = &job.learnt {
             self.restore(learnt);
         }
+        job.weather.iter().for_each(|forecast| self.weather.add(forecast.clone()));
         for (of, forecaster) in Demand::ALL.into_iter().zip(&mut self.loads) {
             forecaster.learn(of.history(&job.history), job.issued, &self.zone);
         }
-        self.sun.learn(&job.history.sun, job.issued, &self.zone);
+        self.sun.learn_with(&job.history.sun, &self.weather, job.issued, &self.zone);
         let (mut onnx, mut baselines) = (Vec::new(), 0);
         let forecasts = self.forecasts(job, &mut onnx, &mut baselines).map(Arc::new);
         Made { forecasts, onnx, baselines, learnt: self.hand_out(job.issued) }
@@ -242,7 +260,7 @@ impl Forecasters {
         baselines: &mut u64,
     ) -> Result<Forecasts, ForecastError> {
         let mut load = |of: Demand, forecaster: &AdaptiveForecaster| {
-            if matches!(of, Demand::Of(tier) if idle(&self.settings, tier)) {
+            if matches!(of, Demand::Of(tier) if idle(&job.settings, tier)) {
                 return Ok((nothing(job.issued), adaptation::NAME));
             }
             let (forecast, by) = forecaster.forecast_by(of.history(&job.history), job.issued, &self.zone)?;
@@ -283,7 +301,7 @@ impl Forecasters {
             sun_now: job.sun_now,
             needs: job.needs,
         };
-        let Some(outlook) = plan(&self.settings, &input) else {
+        let Some(outlook) = plan(&job.settings, &input) else {
             let why = "there is no day to go by".into();
             return Err(ForecastError::Unusable { method: "plan".into(), why });
         };
@@ -300,7 +318,7 @@ impl Forecasters {
                 other.forecast(history, issued, &self.zone)
             }
         };
-        let learning = self.sun.forecast(history, issued, &self.zone);
+        let learning = self.sun.forecast_with(history, &self.weather, issued, &self.zone);
         learning.or_else(or(self.plain_sun.clone())).or_else(or(PvForecaster { array: None }))
     }
 
@@ -314,7 +332,10 @@ impl Forecasters {
                 Some((of.word().to_owned(), bytes))
             });
             let sun = postcard::to_stdvec(self.sun.state()).ok().map(|bytes| (SUN.to_owned(), bytes));
-            loads.chain(sun).collect()
+            let told = (self.weather != Weather::default()).then_some(&self.weather);
+            let weather = told.and_then(|weather| postcard::to_stdvec(weather).ok());
+            let weather = weather.map(|bytes| (WEATHER.to_owned(), bytes));
+            loads.chain(sun).chain(weather).collect()
         })
     }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use sunkeep_core::evidence::{History, Tally};
 use sunkeep_core::image::{ProcessImage, Request};
 use sunkeep_core::{Decision, Settings, State, step};
+use sunkeep_models::pv::weather::WeatherForecast;
 use sunkeep_models::time::{Slot, Zone};
 use tokio::sync::{mpsc, watch};
 
-use crate::bus_task::Report;
+use crate::bus_task::{BusTask, Report};
 use crate::buses::Buses;
 use crate::clock::{Now, SteadyClock, Step};
 use crate::config::Home;
@@ -24,7 +25,8 @@ use crate::outputs::{Order, Outputs};
 use crate::readings::Readings;
 use crate::records::{Memory, Records, Reopening};
 use crate::summary::Summary;
-use crate::uplink::{Source, Standing};
+use crate::told::{self, Told};
+use crate::uplink::{Source, Uplink};
 use crate::view::{Counts, Forecasts, MOST_POINTS, POINT_MINUTES, Point, View};
 use crate::watchdog::Watchdog;
 
@@ -50,6 +52,8 @@ impl Patience {
 
 /// Requests of persons that may wait for the next cycle.
 const MOST_REQUESTS: usize = 16;
+/// Weather forecasts that may wait for the next forecast of the sun.
+const MOST_WEATHER: usize = 8;
 
 /// The running hub.
 pub struct Hub {
@@ -69,7 +73,12 @@ pub struct Hub {
     reopening: Reopening,
     page_fault: watch::Receiver<Option<String>>,
     outbox: watch::Sender<Option<Source>>,
-    uplink: Option<watch::Receiver<Standing>>,
+    uplink: Option<Uplink>,
+    told: Told,
+    /// What the fleet asked for, for the next cycle.
+    told_to_ask: Vec<Request>,
+    /// The fleet asked for a new start.
+    restart: bool,
     clock: SteadyClock,
     tally: Tally,
     history: History,
@@ -78,6 +87,8 @@ pub struct Hub {
     forecasts: Option<Arc<Forecasts>>,
     /// What was learnt before this start, on its way to the forecasters.
     learnt: Option<Learnt>,
+    /// Weather forecasts on their way to the forecaster of the sun.
+    weather: Vec<WeatherForecast>,
     past: Arc<Vec<Point>>,
     asks: mpsc::Receiver<Request>,
     view: watch::Sender<Option<Arc<View>>>,
@@ -106,8 +117,8 @@ pub struct Parts {
     pub forecasting: Forecasting,
     /// Where the uplink is told of the journal.
     pub outbox: watch::Sender<Option<Source>>,
-    /// How the uplink stands; none where the configuration has none.
-    pub uplink: Option<watch::Receiver<Standing>>,
+    /// The uplink; none where the configuration has none.
+    pub uplink: Option<Uplink>,
     /// What persons ask for.
     pub asks: mpsc::Receiver<Request>,
     /// Where the view is published.
@@ -124,7 +135,8 @@ impl Hub {
         readings.totals().restore(&parts.memory.counters);
         let mut faults = Faults::default();
         let records = parts.records.map_err(|why| faults.set(Fault::Journal, Some(why))).ok();
-        let hub = Self {
+        let told = Told::new(Arc::clone(&home));
+        let mut hub = Self {
             settings: Arc::new(home.settings.clone()),
             zone: Arc::new(home.zone.clone()),
             site: home.name.as_str().into(),
@@ -139,6 +151,9 @@ impl Hub {
             page_fault: parts.page_fault,
             outbox: parts.outbox,
             uplink: parts.uplink,
+            told,
+            told_to_ask: Vec::new(),
+            restart: false,
             clock: SteadyClock::default(),
             tally: Tally::default(),
             history: parts.memory.history,
@@ -146,6 +161,7 @@ impl Hub {
             forecasting: parts.forecasting,
             forecasts: None,
             learnt: None,
+            weather: Vec::new(),
             past: Arc::new(parts.memory.past),
             asks: parts.asks,
             view: parts.view,
@@ -156,6 +172,9 @@ impl Hub {
             watchdog: Some(parts.watchdog),
             home,
         };
+        if let Some(kept) = parts.memory.told {
+            hub.recall(&kept);
+        }
         hub.tell_uplink();
         hub
     }
@@ -197,6 +216,7 @@ impl Hub {
         self.look_back(&image, &decision);
         self.look_ahead(&image, &decision, patience).await;
         self.faults.set(Fault::Page, self.page_fault.borrow().clone());
+        self.listen(&image, &decision);
         self.publish(image, decision);
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.feed(now.uptime);
@@ -207,12 +227,7 @@ impl Hub {
     pub async fn stop(&mut self, now: Now) {
         let orders = Outputs::at_stop(&self.home.wiring, &self.readings);
         self.switch(&orders, now, Duration::from_secs(2)).await;
-        if let Some(records) = self.records.take() {
-            records.close(Duration::from_secs(5));
-        }
-        if let Some(watchdog) = self.watchdog.take() {
-            watchdog.stop();
-        }
+        self.leave();
     }
 
     /// What the run came to so far.
@@ -239,6 +254,91 @@ impl Hub {
         };
         self.faults.set(Fault::Clock, sentence);
         now
+    }
+
+    /// Whether the fleet asked for a new start.
+    pub fn is_to_restart(&self) -> bool {
+        self.restart
+    }
+
+    /// Writes down what is left, and leaves every relay as it is: another run goes on at once.
+    pub fn leave(&mut self) {
+        if let Some(records) = self.records.take() {
+            records.close(Duration::from_secs(5));
+        }
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.stop();
+        }
+    }
+
+    /// Goes on from what the fleet told before.
+    fn recall(&mut self, kept: &[u8]) {
+        if let Some(home) = self.told.recall(kept) {
+            self.adopt(home);
+        }
+    }
+
+    /// Takes in what the fleet sends, and carries it out.
+    fn listen(&mut self, image: &ProcessImage, decision: &Decision) {
+        let Some(uplink) = &mut self.uplink else { return };
+        let devices = self.readings.health();
+        let cycle = told::Cycle {
+            settings: &self.settings,
+            image,
+            decision,
+            devices: &devices,
+            faults: self.faults.count_without_clock(),
+            broker_has: uplink.standing.borrow().reported,
+        };
+        let outcome = self.told.listen(&cycle, || uplink.heard.try_recv().ok());
+        if let Some(records) = &mut self.records {
+            records.answer(image, outcome.answers, outcome.kept);
+        }
+        if let Some(report) = outcome.report {
+            uplink.report.send_replace(Some(report));
+        }
+        for order in outcome.orders {
+            self.obey(order);
+        }
+    }
+
+    fn obey(&mut self, order: told::Order) {
+        match order {
+            told::Order::Adopt(home) => self.adopt(home),
+            told::Order::Restart => self.restart = true,
+            told::Order::Probe => self.buses.tasks.iter().for_each(BusTask::try_silent),
+            told::Order::Ask(request) => self.told_to_ask.push(request),
+            told::Order::Weather(forecasts) => {
+                self.weather.extend(forecasts);
+                let over = self.weather.len().saturating_sub(MOST_WEATHER);
+                self.weather.drain(..over);
+            }
+            told::Order::Again(again) => {
+                // An uplink that has too much to send again already lets this go: what is missed is asked for anew.
+                let _ = self.uplink.as_ref().map(|uplink| uplink.again.try_send(again));
+            }
+        }
+    }
+
+    /// Goes on under other settings of the same home; what it is connected to stays.
+    fn adopt(&mut self, home: Arc<Home>) {
+        self.settings = Arc::new(home.settings.clone());
+        self.state = self.state.take().map(|state| state.under(&self.settings));
+        // What was gathered of this slot was of other tiers, and there is no plan under these settings yet.
+        self.tally = Tally::default();
+        self.planned = None;
+        if let Some(records) = &self.records {
+            records.keep_settings(&self.settings, &home.text);
+        }
+        if let (Some(uplink), Some(config)) = (&self.uplink, &home.uplink) {
+            uplink.config.send_if_modified(|now| {
+                let news = now != config;
+                now.clone_from(config);
+                news
+            });
+        }
+        self.reopening = Reopening::new(Arc::clone(&home));
+        self.home = home;
     }
 
     /// Has every bus read what is due, and takes in what they report until all are done or time is up.
@@ -268,7 +368,7 @@ impl Hub {
     }
 
     fn freeze(&mut self, now: Now) -> ProcessImage {
-        let mut requests = Vec::new();
+        let mut requests = std::mem::take(&mut self.told_to_ask);
         while requests.len() < MOST_REQUESTS
             && let Ok(request) = self.asks.try_recv()
         {
@@ -329,6 +429,9 @@ impl Hub {
             self.history.absorb(&recent);
             self.learnt = Some(memory.learnt);
             self.records = Some(records);
+            if let Some(kept) = memory.told {
+                self.recall(&kept);
+            }
             self.tell_uplink();
         }
         let Some(records) = &mut self.records else { return };
@@ -379,7 +482,8 @@ impl Hub {
             return;
         }
         let Some(job) = Job::after(&self.settings, image, decision, &self.history) else { return };
-        let asked = self.forecasting.ask(Job { learnt: self.learnt.take(), ..job });
+        let (learnt, weather) = (self.learnt.take(), std::mem::take(&mut self.weather));
+        let asked = self.forecasting.ask(Job { learnt, weather, ..job });
         if asked {
             self.planned = Some(slot);
         }
@@ -425,7 +529,7 @@ impl Hub {
             devices: self.readings.health(),
             meters: self.readings.totals().meters(),
             faults: self.faults.sentences(),
-            uplink: self.uplink.clone(),
+            uplink: self.uplink.as_ref().map(|uplink| uplink.standing.clone()),
             counts: self.counts,
         })));
     }

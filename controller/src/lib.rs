@@ -24,6 +24,7 @@ pub mod page;
 pub mod readings;
 pub mod records;
 pub mod summary;
+pub mod told;
 pub mod totals;
 pub mod uplink;
 pub mod view;

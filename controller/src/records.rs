@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sunkeep_core::decision::Alarm;
 use sunkeep_core::evidence::{EndedSlot, History};
 use sunkeep_core::image::ProcessImage;
@@ -23,6 +23,7 @@ use crate::journal::{
     Recovered, SlotPoint, recovered,
 };
 use crate::minute::Minute;
+use crate::told;
 use crate::uplink::Source;
 use crate::view::{MOST_POINTS, POINT_MINUTES, Point};
 
@@ -48,6 +49,8 @@ pub struct Memory {
     pub counters: BTreeMap<String, u64>,
     /// What was learnt of the home.
     pub learnt: Learnt,
+    /// What the fleet told.
+    pub told: Option<Vec<u8>>,
 }
 
 /// Goes on trying to open a journal, on a thread of its own: a disk that is ill may take long to say so.
@@ -184,6 +187,26 @@ impl Records {
         }
     }
 
+    /// Writes down settings that cycles will run under.
+    pub fn keep_settings(&self, settings: &Settings, text: &str) {
+        self.journal.keep_settings(settings, text);
+    }
+
+    /// Writes down answers to the fleet, and what outlives a start of what it told; at once, for the fleet waits.
+    pub fn answer(&mut self, image: &ProcessImage, answers: Vec<Map<String, Value>>, kept: Option<Vec<u8>>) {
+        if answers.is_empty() && kept.is_none() {
+            return;
+        }
+        for fields in answers {
+            let (stamp, lane) = (self.recorder.stamp(image), Lane::Answers);
+            self.recorder.event(EventPoint { stamp, lane, what: "answered".into(), fields });
+        }
+        if let Some(kept) = kept {
+            self.recorder.learnt(told::KEPT, kept);
+        }
+        self.recorder.end_block();
+    }
+
     /// What is wrong with the journal, if anything is.
     pub fn fault(&self) -> Option<String> {
         match &*self.journal.health().borrow() {
@@ -225,8 +248,10 @@ impl Memory {
         Ok(Self::of(recovered(journal)?))
     }
 
-    fn of(recovered: Recovered) -> Self {
+    fn of(mut recovered: Recovered) -> Self {
+        let told = recovered.learnt.remove(told::KEPT);
         Self {
+            told,
             history: history(&recovered),
             past: past(&recovered.minutes),
             last: recovered.last,

@@ -8,10 +8,12 @@ mod usual;
 use std::sync::Arc;
 
 use sunkeep::forecasts::{Demand, Forecasters, Job, Learnt, Made};
+use sunkeep_core::Settings;
 use sunkeep_core::evidence::History;
 use sunkeep_core::settings::Tier;
 use sunkeep_models::battery::ChargeBounds;
 use sunkeep_models::pv::PvForecaster;
+use sunkeep_models::pv::weather::{Weather, WeatherForecast, WeatherQuantity};
 use sunkeep_models::quantity::{Seconds, StateOfCharge, Watts};
 use sunkeep_models::sun::{Location, PvArray};
 use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Uptime, Zone};
@@ -19,12 +21,15 @@ use sunkeep_models::time::{SLOTS_PER_DAY, Slot, Uptime, Zone};
 /// Midnight in Nairobi, 1 March 2025.
 const START: Slot = Slot(1_740_776_400 / 1800);
 
-fn forecasters() -> Forecasters {
+fn settings() -> Arc<Settings> {
     let loads = [Tier::Critical, Tier::Important].map(|tier| usual::load(tier.word(), tier, 60.0));
-    let settings = Arc::new(usual::settings(loads.into()));
+    Arc::new(usual::settings(loads.into()))
+}
+
+fn forecasters() -> Forecasters {
     let place = Location::new(-1.0, 34.9).unwrap();
     let array = PvArray::new(place, Watts(300.0), 10.0, 0.0).unwrap();
-    Forecasters::load(settings, Zone::named("Africa/Nairobi").unwrap(), PvForecaster { array: Some(array) })
+    Forecasters::load(Zone::named("Africa/Nairobi").unwrap(), PvForecaster { array: Some(array) })
 }
 
 /// A slot of a home with evenings, and with luck.
@@ -67,6 +72,7 @@ fn live_with(
     history.sun.record(ended, Some(sunlight(slot)));
     let half = StateOfCharge::clamped(0.5);
     forecasters.make(&Job {
+        settings: settings(),
         issued: ended.plus(1),
         now: Uptime::from_seconds((slot.unsigned_abs() + 1) * 1800),
         into_slot: Seconds::ZERO,
@@ -75,6 +81,7 @@ fn live_with(
         needs: sunkeep_core::care::Needs::default(),
         history: history.clone(),
         learnt,
+        weather: Vec::new(),
     })
 }
 
@@ -99,6 +106,7 @@ fn without_anything_known_of_the_critical_tier_there_is_no_plan() {
     history.tiers[1].record(START, Some(50.0));
     history.sun.record(START, Some(50.0));
     let job = Job {
+        settings: settings(),
         issued: START.plus(1),
         now: Uptime::from_seconds(1800),
         into_slot: Seconds::ZERO,
@@ -107,6 +115,7 @@ fn without_anything_known_of_the_critical_tier_there_is_no_plan() {
         needs: sunkeep_core::care::Needs::default(),
         history,
         learnt: None,
+        weather: Vec::new(),
     };
     assert!(forecasters().make(&job).forecasts.is_err());
 }
@@ -216,4 +225,45 @@ fn an_unsound_memory_of_the_sun_costs_only_that() {
     assert_eq!((&found.load, found.skill), (&expected.load, expected.skill));
     assert_eq!(found.sun_skill, None);
     assert!(found.sun.p50.iter().any(|watts| *watts > 20.0), "{:?}", found.sun);
+}
+
+#[test]
+fn what_was_foretold_of_the_weather_outlives_a_start() {
+    let (mut running, mut history) = (forecasters(), History::default());
+    let clouds = |first: Slot| WeatherForecast {
+        issued: first.start(),
+        quantity: WeatherQuantity::CloudCover,
+        first,
+        values: vec![Some(0.5); 48],
+    };
+    let mut kept = None;
+    for slot in 0..3 * SLOTS_PER_DAY as i64 {
+        let half = StateOfCharge::clamped(0.5);
+        let ended = START.plus(slot);
+        history.sun.record(ended, Some(sunlight(slot)));
+        history.total.record(ended, Some(60.0));
+        let made = running.make(&Job {
+            settings: settings(),
+            issued: ended.plus(1),
+            now: Uptime::from_seconds((slot.unsigned_abs() + 1) * 1800),
+            into_slot: Seconds::ZERO,
+            charge: ChargeBounds { low: half, best: half, high: half },
+            sun_now: None,
+            needs: sunkeep_core::care::Needs::default(),
+            history: history.clone(),
+            learnt: None,
+            weather: (slot % 12 == 0).then(|| clouds(ended.plus(1))).into_iter().collect(),
+        });
+        kept = made.learnt.or(kept);
+    }
+    let kept = kept.expect("handed out at midnight");
+    let weather: Weather = postcard::from_bytes(&kept["weather"]).unwrap();
+    let mut expected = Weather::default();
+    // The last midnight is that at the end of the third day.
+    (0..3 * 4).for_each(|issue| expected.add(clouds(START.plus(12 * issue + 1))));
+    assert!(weather == expected, "{weather:?}");
+    let mut again = forecasters();
+    again.restore(&kept);
+    let made = live(&mut again, &mut history, 3 * SLOTS_PER_DAY as i64, None);
+    assert!(made.forecasts.is_ok());
 }

@@ -86,7 +86,6 @@ fn hub(home: &Arc<Home>, lines: &InMemory) -> (Hub, watch::Receiver<Option<Arc<V
     let held = lines.clone();
     buses.add_lines(&wiring, move |_: &_| Ok(held.clone()), &reporter).unwrap();
     let (records, memory) = Records::open(&home.journal, &home.settings, &home.text).unwrap();
-    let settings = Arc::new(home.settings.clone());
     let (_, asks) = mpsc::channel(1);
     let (_, page_fault) = watch::channel(None);
     let (view, seen) = watch::channel(None);
@@ -99,13 +98,8 @@ fn hub(home: &Arc<Home>, lines: &InMemory) -> (Hub, watch::Receiver<Option<Arc<V
         memory,
         records: Ok(records),
         page_fault,
-        forecasting: Forecasting::start(
-            settings,
-            home.zone.clone(),
-            sun_forecaster(home).unwrap(),
-            BTreeMap::new(),
-        )
-        .unwrap(),
+        forecasting: Forecasting::start(home.zone.clone(), sun_forecaster(home).unwrap(), BTreeMap::new())
+            .unwrap(),
         asks,
         view,
         watchdog: Watchdog::open(None),

@@ -10,6 +10,7 @@
 //! | [`lake`] | a lake that is written and compacted, in a folder or an object store |
 //! | [`sites`] | what is known of the sites, and the lake's table of them |
 //! | [`root`] | the root that a fleet's hubs trust: which keys sign what |
+//! | [`tell`] | a command or settings for one hub, and what it answers |
 //! | [`weather`] | the weather of places: read, kept in the lake, told to hubs |
 //!
 //! What does not belong here: how documents are verified (that is `sunkeep-ota`), and what is inside a model.
@@ -22,4 +23,5 @@ pub mod lake;
 pub mod provision;
 pub mod root;
 pub mod sites;
+pub mod tell;
 pub mod weather;

@@ -17,6 +17,7 @@ const DAY: i64 = 86_400;
 mod keep_commands;
 mod lake_commands;
 mod provision_commands;
+mod tell_commands;
 mod weather_commands;
 
 /// For operators of a fleet of hubs: keys, the root that hubs trust, hubs that join, and the lake of what hubs send.
@@ -42,6 +43,10 @@ enum Command {
     Sites(provision_commands::SitesArguments),
     /// Take a hub's certificate back.
     Revoke(provision_commands::RevokeArguments),
+    /// Tell a hub to do something once, and hear what it answers.
+    Tell(tell_commands::TellArguments),
+    /// Tell a hub the settings it is to have besides those of its file.
+    Desire(tell_commands::DesireArguments),
     /// Take what hubs publish from the broker into the lake, until SIGTERM or SIGINT.
     Ingest(lake_commands::IngestArguments),
     /// The weather of places: into the lake, and from there to hubs.
@@ -84,8 +89,8 @@ struct RootArguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("sunkeep-fleet: {error:#}");
             ExitCode::FAILURE
@@ -93,14 +98,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Tell(arguments) => return arguments.run(),
+        Command::Desire(arguments) => return arguments.run(),
         Command::Key { file } => {
-            let key = create(file)?;
+            let key = create(&file)?;
             println!("key {} in {}; keep it locked away", key.id, file.display());
             Ok(())
         }
-        Command::Root(arguments) => sign_root(arguments),
+        Command::Root(arguments) => sign_root(&arguments),
         Command::Provision(arguments) => arguments.run(),
         Command::Sites(arguments) => arguments.run(),
         Command::Revoke(arguments) => arguments.run(),
@@ -114,6 +121,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn sign_root(arguments: &RootArguments) -> anyhow::Result<()> {

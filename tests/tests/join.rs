@@ -62,7 +62,7 @@ async fn tried(config: &Path) -> Standing {
     let (records, _) = Records::open(&journal, &home.settings, &home.text).unwrap();
     let (_outbox, source) = watch::channel(Some(records.outbox()));
     let (_view, view) = watch::channel::<Option<Arc<sunkeep::view::View>>>(None);
-    let mut standing = uplink::start(home.uplink.expect("an uplink"), source, view).unwrap();
+    let mut standing = uplink::start(home.uplink.expect("an uplink"), source, view).unwrap().standing;
     let waited = standing.wait_for(|standing| standing.connected || !standing.why.is_empty());
     tokio::time::timeout(PATIENCE, waited).await.unwrap().unwrap().clone()
 }

@@ -34,6 +34,8 @@ fn config(port: u16, encoding: Encoding) -> Uplink {
         hub: "hub-7".into(),
         site: "kisumu-7".into(),
         topic: "sunkeep/v1/{hub}/up/{lane}".into(),
+        listens: false,
+        topic_down: "sunkeep/v1/{hub}/down/{kind}".into(),
         encoding,
         telemetry_minutes: GATHERED as u16,
         waits_for_sun_hours: 0,
@@ -185,7 +187,7 @@ async fn every_record_arrives(encoding: Encoding) {
     recorded.live(150);
     let (_outbox, source) = watch::channel(Some(recorded.source()));
     let (_view, view) = watch::channel(None);
-    let mut standing = uplink::start(config(line, encoding), source, view).unwrap();
+    let mut standing = uplink::start(config(line, encoding), source, view).unwrap().standing;
     until(&mut standing, "the first records", |standing| standing.acknowledged > 20).await;
     // The home goes on living meanwhile.
     recorded.live(150);
@@ -221,7 +223,7 @@ async fn an_outage_delays_and_loses_nothing() {
     recorded.live(60);
     let (_outbox, source) = watch::channel(Some(recorded.source()));
     let (_view, view) = watch::channel(None);
-    let mut standing = uplink::start(config(broker.port, Encoding::Compact), source, view).unwrap();
+    let mut standing = uplink::start(config(broker.port, Encoding::Compact), source, view).unwrap().standing;
     until(&mut standing, "no broker", |standing| standing.why.contains("cannot be reached")).await;
     broker.restart().await;
     let first = listen(broker.port).await;
@@ -248,7 +250,7 @@ async fn what_nobody_takes_is_kept() {
     recorded.live(120);
     let (_outbox, source) = watch::channel(Some(recorded.source()));
     let (_view, view) = watch::channel(None);
-    let mut standing = uplink::start(config(broker.port, Encoding::Compact), source, view).unwrap();
+    let mut standing = uplink::start(config(broker.port, Encoding::Compact), source, view).unwrap().standing;
     until(&mut standing, "nobody", |standing| standing.why.contains("nobody is subscribed to it")).await;
     assert!(standing.borrow().connected && standing.borrow().acknowledged == 0, "{:?}", standing.borrow());
     let heard = listen(broker.port).await;
@@ -268,7 +270,7 @@ async fn tried(config: Uplink) -> Standing {
     let recorded = Recorded::new(1);
     let (_outbox, source) = watch::channel(Some(recorded.source()));
     let (_view, view) = watch::channel(None);
-    let mut standing = uplink::start(config, source, view).unwrap();
+    let mut standing = uplink::start(config, source, view).unwrap().standing;
     until(&mut standing, "a try", |standing| standing.connected || !standing.why.is_empty()).await;
     standing.borrow().clone()
 }

@@ -105,6 +105,16 @@ impl State {
         }
     }
 
+    /// The state under other settings of the same loads: all of it stays, for nothing of the home has changed but what is
+    /// wanted of it. With another number of loads nothing is known of them.
+    #[must_use]
+    pub fn under(self, settings: &Settings) -> Self {
+        if self.loads.len() != settings.loads.len() {
+            return Self { charge: self.charge, care: self.care, ..Self::new(settings) };
+        }
+        Self { settings: settings.digest(), ..self }
+    }
+
     /// What is left of the state after the hub was off: latches and reasons stay, times of the earlier boot
     /// mean nothing, and the relays must be looked at again. A wish of a person ends with the power, for
     /// nobody can say how much of its hour was left. Under other settings only the estimate is kept, and what is

@@ -42,7 +42,7 @@ impl Plan {
         let last = known_span(path)?.map(|(_, last)| moment(path, last)).transpose()?.flatten();
         let memory = Memory::recall(path)?;
         let job = last.and_then(|Moment { image, decision, .. }| {
-            Job::after(&home.settings, &image, &decision, &memory.history)
+            Job::after(&Arc::new(home.settings.clone()), &image, &decision, &memory.history)
         });
         let Some(job) = job else {
             println!(
@@ -51,8 +51,7 @@ impl Plan {
             );
             return Ok(ExitCode::FAILURE);
         };
-        let settings = Arc::new(home.settings.clone());
-        let mut forecasters = Forecasters::load(settings, home.zone.clone(), sun_forecaster(&home)?);
+        let mut forecasters = Forecasters::load(home.zone.clone(), sun_forecaster(&home)?);
         forecasters.restore(&memory.learnt);
         match forecasters.make(&job).forecasts {
             Ok(forecasts) if self.json => println!("{}", as_json(&home, &job, &forecasts)),

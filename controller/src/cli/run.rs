@@ -51,6 +51,9 @@ impl Run {
             Some(address) => in_step(&mut hub, &address, &mut stop).await?,
             None => in_real_time(&mut hub, &mut stop).await,
         }
+        if hub.is_to_restart() {
+            return Err(start_anew());
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -66,6 +69,9 @@ async fn in_real_time(hub: &mut Hub, stop: &mut Stop) {
             biased;
             () = stop.told() => break,
             _ = seconds.tick() => hub.cycle(clock.now(), Patience::REAL_TIME).await,
+        }
+        if hub.is_to_restart() {
+            return hub.leave();
         }
     }
     tracing::info!("stopping");
@@ -91,6 +97,10 @@ async fn in_step(hub: &mut Hub, address: &str, stop: &mut Stop) -> Result<(), Cl
         hub.cycle(now, Patience::LOCKSTEP).await;
         last = Some(now);
         lockstep.done().await?;
+        if hub.is_to_restart() {
+            hub.leave();
+            return Ok(());
+        }
     }
     if let Some(now) = last {
         hub.stop(now).await;
@@ -102,17 +112,28 @@ async fn in_step(hub: &mut Hub, address: &str, stop: &mut Stop) -> Result<(), Cl
     Ok(())
 }
 
+/// Becomes a new process of the same program with the same arguments, under the same number, so that whoever watches over it need
+/// not know. Returns only if that fails.
+fn start_anew() -> CliError {
+    use std::os::unix::process::CommandExt as _;
+    tracing::info!("starting anew, as the fleet asked");
+    let failed = |source| CliError::System { what: "cannot start anew".into(), source };
+    match std::env::current_exe() {
+        Ok(program) => failed(std::process::Command::new(program).args(std::env::args_os().skip(1)).exec()),
+        Err(source) => failed(source),
+    }
+}
+
 /// Builds the hub of a home and starts what runs beside it.
 async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
     let (reporter, reports) = mpsc::channel(MOST_REPORTS);
     let buses = Buses::start(&home.wiring, &reporter)?;
-    let settings = Arc::new(home.settings.clone());
     let (records, mut memory) = match Records::open(&home.journal, &home.settings, &home.text) {
         Ok((records, memory)) => (Ok(records), memory),
         Err(error) => (Err(format!("There is no journal: {error}.")), Memory::default()),
     };
     let learnt = std::mem::take(&mut memory.learnt);
-    let forecasting = Forecasting::start(settings, home.zone.clone(), sun_forecaster(home)?, learnt)
+    let forecasting = Forecasting::start(home.zone.clone(), sun_forecaster(home)?, learnt)
         .map_err(|source| CliError::System { what: "cannot start the forecasting thread".into(), source })?;
     let (ask, asks) = mpsc::channel(MOST_ASKS);
     let (view, watch) = watch::channel(None);

@@ -312,6 +312,8 @@ pub(super) struct UplinkTable {
     pub(super) certificate: Option<String>,
     pub(super) key: Option<String>,
     pub(super) topic: Option<Spanned<String>>,
+    pub(super) listens: Option<bool>,
+    pub(super) topic_down: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) encoding: Encoding,
     pub(super) telemetry_minutes: Option<Spanned<u16>>,

@@ -14,6 +14,10 @@ const HUB: &str = "{hub}";
 const LANE: &str = "{lane}";
 /// Where messages go unless told.
 const TOPIC: &str = "sunkeep/v1/{hub}/up/{lane}";
+/// What is put in for the kind of what the fleet sends.
+const KIND: &str = "{kind}";
+/// Where the fleet sends to unless told.
+const TOPIC_DOWN: &str = "sunkeep/v1/{hub}/down/{kind}";
 
 /// How the fleet is reached, and what may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,10 @@ pub struct Uplink {
     pub site: String,
     /// Topic, with `{hub}` and `{lane}` to be put in.
     pub topic: String,
+    /// Whether the hub takes commands and settings from the fleet.
+    pub listens: bool,
+    /// Topic of what the fleet sends, with `{hub}` and `{kind}` to be put in.
+    pub topic_down: String,
     /// Form of messages.
     pub encoding: Encoding,
     /// Minutes of telemetry that are gathered before they are sent.
@@ -97,7 +105,10 @@ pub(super) fn uplink(table: &UplinkTable, site: &SiteTable, problems: &mut Probl
         tls,
         hub: hub.get_ref().clone(),
         site: site.get_ref().clone(),
-        topic: topic(table.topic.as_ref(), problems),
+        topic: topic("topic", table.topic.as_ref(), TOPIC, LANE, problems),
+        // On a line that anybody can write to, anybody could be the fleet.
+        listens: table.listens.unwrap_or(secured),
+        topic_down: topic("topic_down", table.topic_down.as_ref(), TOPIC_DOWN, KIND, problems),
         encoding: table.encoding,
         telemetry_minutes: whole(
             "telemetry_minutes",
@@ -167,13 +178,19 @@ fn own_files(
     Some((certificate?.into(), key?.into()))
 }
 
-fn topic(topic: Option<&Spanned<String>>, problems: &mut Problems<'_>) -> String {
-    let Some(topic) = topic else { return TOPIC.into() };
+fn topic(
+    key: &str,
+    topic: Option<&Spanned<String>>,
+    usual: &str,
+    part: &str,
+    problems: &mut Problems<'_>,
+) -> String {
+    let Some(topic) = topic else { return usual.into() };
     let read = topic.get_ref();
-    let rest = read.replace(HUB, "").replace(LANE, "");
-    if !read.contains(LANE) || read.len() > 200 || rest.contains(['+', '#', '{', '}', '\0']) {
+    let rest = read.replace(HUB, "").replace(part, "");
+    if !read.contains(part) || read.len() > 200 || rest.contains(['+', '#', '{', '}', '\0']) {
         let what = format!(
-            "topic is {read:?}, expected a topic with {LANE}, and {HUB} if need be, such as {TOPIC:?}"
+            "{key} is {read:?}, expected a topic with {part}, and {HUB} if need be, such as {usual:?}"
         );
         problems.at(&topic.span(), what);
     }
@@ -200,5 +217,10 @@ impl Uplink {
     /// The topic of a lane.
     pub fn topic_of(&self, lane: &str) -> String {
         self.topic.replace(HUB, &self.hub).replace(LANE, lane)
+    }
+
+    /// The topic on which the fleet sends something of this kind.
+    pub fn topic_down_of(&self, kind: &str) -> String {
+        self.topic_down.replace(HUB, &self.hub).replace(KIND, kind)
     }
 }

@@ -173,6 +173,13 @@ impl Outbox {
         Ok(settings.map(|settings| settings.loads.into_iter().map(|load| load.name).collect()))
     }
 
+    /// What is kept under a name from start to start.
+    pub fn kept(&self, name: &str) -> core::result::Result<Option<Vec<u8>>, JournalError> {
+        let sql = "SELECT data FROM learnt WHERE name = ?1";
+        let read = || self.connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional();
+        read().map_err(|source| failed(&self.path, "reading what is kept", source))
+    }
+
     /// What went over the line in the month that was metered last.
     pub fn metered(&self) -> core::result::Result<Metered, JournalError> {
         let read =

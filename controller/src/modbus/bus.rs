@@ -137,6 +137,11 @@ impl Driver for ModbusBus {
         Some(self.perform(device, &what, now).await)
     }
 
+    fn try_silent(&mut self) {
+        self.downs = 0;
+        self.devices.iter_mut().for_each(|device| device.health.forgive());
+    }
+
     async fn write(&mut self, output: Output, energised: bool, now: Uptime) -> Vec<Event> {
         let mut events = Vec::new();
         let unknown = Event::Contact { output, energised: None, at: now };

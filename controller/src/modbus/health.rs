@@ -75,6 +75,14 @@ impl Health {
         }
     }
 
+    /// Whatever it missed counts no more: a silent one is tried as soon as it may be.
+    pub(crate) fn forgive(&mut self) {
+        if let State::Silent { retry_at } = &mut self.state {
+            *retry_at = Uptime::default();
+            self.misses = 0;
+        }
+    }
+
     /// Whether a silent device has waited so long that even a full bus must make room.
     pub(crate) fn is_starved(&self, now: Uptime) -> bool {
         self.retry_at().is_some_and(|at| now >= at.after(Seconds(PATIENCE_WITH_A_FULL_BUS)))

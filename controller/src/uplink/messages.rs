@@ -52,18 +52,19 @@ impl Messages {
         Self { from, encoding: config.encoding, names: BTreeMap::new() }
     }
 
-    /// The next messages of a lane after a record: one in the compact form, one for each record in the plain form.
-    /// Empty where nothing is left.
+    /// The next messages of a lane, of records after one and up to another: one in the compact form, one for each record in
+    /// the plain form. Empty where nothing is left.
     pub(super) fn next(
         &mut self,
         outbox: &Outbox,
         lane: Lane,
-        after: i64,
+        (after, upto): (i64, i64),
         most: usize,
     ) -> Result<Vec<Outgoing>, MessageError> {
         let (message, numbers) = match lane {
             Lane::Telemetry => {
                 let mut minutes = outbox.minutes(after, most)?;
+                minutes.retain(|(number, _)| *number <= upto);
                 // The channels of a message are those of one home.
                 let of = minutes.first().map(|(_, minute)| minute.settings);
                 let end = minutes.iter().position(|(_, minute)| Some(minute.settings) != of);
@@ -77,7 +78,8 @@ impl Messages {
                 (Message::Telemetry(telemetry(&self.from, &minutes, names)), numbers)
             }
             _ => {
-                let events = outbox.events(lane, after, most.min(MOST_EVENTS))?;
+                let mut events = outbox.events(lane, after, most.min(MOST_EVENTS))?;
+                events.retain(|(number, _)| *number <= upto);
                 let numbers: Vec<i64> = events.iter().map(|(number, _)| *number).collect();
                 let events = events.into_iter().map(|(number, event)| self::event(number, event)).collect();
                 (Message::Events { from: self.from.clone(), events }, numbers)

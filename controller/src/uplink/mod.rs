@@ -7,12 +7,14 @@
 //!        +------ acknowledged --------+
 //! ```
 //!
-//! The cycle never waits for it. When telemetry is due is said in `pace`, what a message holds in `messages`. Whatever
+//! What the fleet sends goes the other way (`hears`), to the cycle. The cycle never waits for any of it. When telemetry is due is said in `pace`, what a message holds in `messages`. Whatever
 //! goes wrong ends the session; the next begins after a pause at the first record that was not acknowledged.
 
+mod hears;
 mod link;
 mod messages;
 mod meter;
+mod missed;
 mod mqtt;
 mod pace;
 mod session;
@@ -23,10 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::watch;
+use sunkeep_models::wire::down::Reported;
+use tokio::sync::{mpsc, watch};
 
 use crate::config;
 use crate::journal::outbox::Sent;
+use crate::told::{Again, Heard};
 use crate::view::View;
 
 use meter::Meter;
@@ -57,6 +61,29 @@ pub struct Standing {
     pub bytes_out: u64,
     /// Bytes that came in.
     pub bytes_in: u64,
+    /// Number of the newest report that the broker has since the start.
+    #[serde(skip)]
+    pub reported: Option<u64>,
+}
+
+/// What was heard and waits for the cycle.
+const MOST_HEARD: usize = 8;
+/// Requests for records that wait.
+const MOST_AGAIN: usize = 4;
+
+/// The cycle's end of the uplink.
+#[derive(Debug)]
+pub struct Uplink {
+    /// How it stands.
+    pub standing: watch::Receiver<Standing>,
+    /// What the fleet sent.
+    pub heard: mpsc::Receiver<Heard>,
+    /// How the fleet is reached from now on.
+    pub config: watch::Sender<config::Uplink>,
+    /// The report for the fleet, and its number.
+    pub report: watch::Sender<Option<(u64, Reported)>>,
+    /// Records that are to be sent again.
+    pub again: mpsc::Sender<Again>,
 }
 
 /// Starts the thread. It waits for a journal, and ends with the process.
@@ -64,37 +91,43 @@ pub fn start(
     config: config::Uplink,
     source: watch::Receiver<Option<Source>>,
     view: watch::Receiver<Option<Arc<View>>>,
-) -> std::io::Result<watch::Receiver<Standing>> {
+) -> std::io::Result<Uplink> {
     let (told, standing) = watch::channel(Standing::default());
+    let (says, heard) = mpsc::channel(MOST_HEARD);
+    let (report, reports) = watch::channel(None);
+    let (again, asked) = mpsc::channel(MOST_AGAIN);
+    let (config, configs) = watch::channel(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let uplink = Uplink { config, source, view, told, meter: Arc::default() };
-    std::thread::Builder::new().name("uplink".into()).spawn(move || runtime.block_on(uplink.run()))?;
-    Ok(standing)
+    let ends =
+        Ends { config: configs, view, told, heard: says, reports, again: asked, meter: Arc::default() };
+    std::thread::Builder::new().name("uplink".into()).spawn(move || runtime.block_on(ends.run(source)))?;
+    Ok(Uplink { standing, heard, config, report, again })
 }
 
-/// What the thread owns.
-struct Uplink {
-    config: config::Uplink,
-    source: watch::Receiver<Option<Source>>,
+/// The thread's ends of what it is connected by.
+struct Ends {
+    config: watch::Receiver<config::Uplink>,
     view: watch::Receiver<Option<Arc<View>>>,
     told: watch::Sender<Standing>,
+    heard: mpsc::Sender<Heard>,
+    reports: watch::Receiver<Option<(u64, Reported)>>,
+    again: mpsc::Receiver<Again>,
     meter: Arc<Meter>,
 }
 
-impl Uplink {
+impl Ends {
     /// One session after the other, until nobody wants the standing any more.
-    async fn run(mut self) {
+    async fn run(mut self, mut source: watch::Receiver<Option<Source>>) {
         let mut backoff = Backoff::default();
-        let mut progress = Progress::new(&self.config);
+        let mut progress = Progress::default();
         while !self.told.is_closed() {
-            let Ok(source) = self.source.wait_for(Option::is_some).await.map(|source| source.clone()) else {
+            let Ok(source) = source.wait_for(Option::is_some).await.map(|source| source.clone()) else {
                 return;
             };
             let Some(source) = source else { continue };
             let acknowledged = self.told.borrow().acknowledged;
-            let ended =
-                session::run(&self.config, &source, &mut self.view, &self.told, &self.meter, &mut progress)
-                    .await;
+            let config = self.config.borrow_and_update().clone();
+            let ended = session::run(&config, &source, &mut self, &mut progress).await;
             // Whoever got something through has found the way: what comes now is another trouble.
             if self.told.borrow().acknowledged > acknowledged {
                 backoff = Backoff::default();

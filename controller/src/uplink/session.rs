@@ -2,42 +2,43 @@
 //! acknowledgement has come; what was on the way when the connection broke is sent again by the next one.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::hears::{Hears, Taken};
 use super::link::{self, LinkError};
 use super::messages::{MessageError, Messages, Outgoing as Message};
-use super::meter::{Budget, Meter, month};
-use super::mqtt::{Client, Happened};
-use super::pace::{Backoff, Load, is_due};
-use super::{Source, Standing};
+use super::meter::{Budget, month};
+use super::missed::Missed;
+use super::mqtt::{Client, Happened, NOBODY};
+use super::pace::{Backoff, Load, MOST_MESSAGES, is_due};
+use super::{Ends, Source, Standing};
 use crate::config::{Encoding, Uplink};
 use crate::journal::outbox::Outbox;
 use crate::journal::{JournalError, Lane, StoreId};
-use crate::view::View;
 
 /// How long an acknowledgement may take.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(2);
+/// Lane of the report; no record is in it.
+const REPORTED: &str = "twin/reported";
 /// How often it is looked whether there is something to send.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What outlives a session: how good the line is, and what was acknowledged, for the journal writes that down later.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Progress {
-    load: Load,
+    /// None until the first session, and after the configuration has changed.
+    load: Option<Load>,
     acknowledged: Option<(StoreId, [i64; Lane::ALL.len()])>,
-    /// None until a journal was read.
+    /// None until a journal was read, and after the configuration has changed.
     budget: Option<Budget>,
+    /// Records that are to be sent again.
+    missed: Option<Missed>,
 }
 
 impl Progress {
-    pub(super) fn new(config: &Uplink) -> Self {
-        Self { load: Load::new(config.telemetry_minutes), acknowledged: None, budget: None }
-    }
-
     /// All of it, for this journal.
     fn of(&mut self, outbox: &Outbox, config: &Uplink) -> Result<Parts<'_>, JournalError> {
         let mut written = [0; Lane::ALL.len()];
@@ -52,7 +53,8 @@ impl Progress {
             Some(budget) => budget,
             none => none.insert(Budget::new(config.month_bytes, outbox.metered()?)),
         };
-        Ok(Parts { load: &mut self.load, upto, budget })
+        let load = self.load.get_or_insert_with(|| Load::new(config.telemetry_minutes));
+        Ok(Parts { load, upto, budget, missed: &mut self.missed })
     }
 }
 
@@ -62,6 +64,7 @@ struct Parts<'a> {
     /// Newest record of each lane that was acknowledged, with all before it.
     upto: &'a mut [i64; Lane::ALL.len()],
     budget: &'a mut Budget,
+    missed: &'a mut Option<Missed>,
 }
 
 /// What ended a session.
@@ -79,32 +82,36 @@ pub(super) enum Ended {
     Unacknowledged,
     #[error("the journal was begun anew")]
     OtherJournal,
+    #[error("the configuration has changed")]
+    Reconfigured,
 }
 
 /// Runs a session to its end.
-pub(super) async fn run(
-    config: &Uplink,
-    source: &Source,
-    view: &mut watch::Receiver<Option<Arc<View>>>,
-    told: &watch::Sender<Standing>,
-    meter: &Arc<Meter>,
-    progress: &mut Progress,
-) -> Ended {
+pub(super) async fn run(config: &Uplink, source: &Source, ends: &mut Ends, progress: &mut Progress) -> Ended {
     let ended = async {
         let outbox = Outbox::open(&source.path)?;
-        let link = link::open(config, meter).await?;
+        let link = link::open(config, &ends.meter).await?;
         let (client, arriving) = Client::start(config, &link);
-        let mut session = Session::new(config, outbox, client, progress)?;
-        let ended = session.run(source, view, told, meter, arriving).await;
+        let hears = Hears::new(config, ends.heard.clone());
+        let mut session = Session::new(config, outbox, client, hears, progress)?;
+        let ended = session.run(source, ends, arriving).await;
         if session.acknowledged == 0 && !session.on_the_way.is_empty() {
             session.parts.load.halve();
         }
+        // What was on the way is sent once more.
+        if let Some(missed) = session.parts.missed {
+            missed.go_back();
+        }
         ended
     };
-    match ended.await {
+    let ended = match ended.await {
         Ok(never) => match never {},
         Err(ended) => ended,
+    };
+    if matches!(ended, Ended::Reconfigured) {
+        (progress.load, progress.budget) = (None, None);
     }
+    ended
 }
 
 /// What is known of a message.
@@ -118,12 +125,21 @@ enum Fate {
     Refused,
 }
 
+/// What a message is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The next records of a lane.
+    Lane { lane: Lane, upto: i64, full: bool },
+    /// Records that were sent before.
+    Again,
+    /// The report of this number; `kept`: the broker keeps it.
+    Report { number: u64, kept: bool },
+}
+
 /// A message that the broker has not answered, or that waits for those before it.
 struct OnTheWay {
-    lane: Lane,
-    upto: i64,
+    of: Of,
     records: usize,
-    full: bool,
     packet: Option<u16>,
     fate: Fate,
     since: Instant,
@@ -135,7 +151,10 @@ struct Session<'a> {
     store: StoreId,
     messages: Messages,
     client: Client,
+    hears: Hears,
     on_the_way: VecDeque<OnTheWay>,
+    /// Number of the report that was handed to the client.
+    reported: Option<u64>,
     /// Newest record of each lane that was handed to the client.
     handed: [i64; Lane::ALL.len()],
     parts: Parts<'a>,
@@ -154,6 +173,7 @@ impl<'a> Session<'a> {
         config: &'a Uplink,
         outbox: Outbox,
         client: Client,
+        hears: Hears,
         progress: &'a mut Progress,
     ) -> Result<Self, Ended> {
         let store = outbox.store();
@@ -165,7 +185,9 @@ impl<'a> Session<'a> {
             outbox,
             store,
             client,
+            hears,
             on_the_way: VecDeque::new(),
+            reported: None,
             handed: *parts.upto,
             parts,
             acknowledged: 0,
@@ -179,9 +201,7 @@ impl<'a> Session<'a> {
     async fn run(
         &mut self,
         source: &Source,
-        view: &mut watch::Receiver<Option<Arc<View>>>,
-        told: &watch::Sender<Standing>,
-        meter: &Meter,
+        ends: &mut Ends,
         mut arriving: mpsc::Receiver<Result<Happened, String>>,
     ) -> Result<core::convert::Infallible, Ended> {
         let mut look = tokio::time::interval(LOOK);
@@ -189,35 +209,44 @@ impl<'a> Session<'a> {
             tokio::select! {
                 event = arriving.recv() => {
                     let event = event.ok_or_else(|| Ended::Broker("the client stopped".into()))?;
-                    self.take(event.map_err(Ended::Broker)?, source, told);
+                    self.take(event.map_err(Ended::Broker)?, source, ends)?;
                 }
                 _ = look.tick() => {
                     if !self.outbox.is_current() {
                         return Err(Ended::OtherJournal);
                     }
+                    if ends.config.has_changed().unwrap_or(false) {
+                        return Err(Ended::Reconfigured);
+                    }
+                    self.hears.acknowledge(&self.client, &self.outbox)?;
                     let mut unknown = self.on_the_way.iter().filter(|message| message.fate == Fate::Unknown);
                     if unknown.any(|message| message.since.elapsed() > ACKNOWLEDGED_WITHIN) {
                         return Err(Ended::Unacknowledged);
                     }
                 }
             }
-            let (background_work, unix) = view.borrow().as_ref().map_or((false, None), |view| {
+            let (background_work, unix) = ends.view.borrow().as_ref().map_or((false, None), |view| {
                 (view.decision.background_work, view.image.wall.map(|wall| wall.unix))
             });
-            if let Some(metered) = self.parts.budget.add(meter, unix.and_then(month)) {
+            if let Some(metered) = self.parts.budget.add(&ends.meter, unix.and_then(month)) {
                 source.sent.metered(metered);
             }
             if self.connected {
+                self.report(ends)?;
                 self.hand_over(background_work)?;
+                self.hand_over_missed(ends)?;
             }
-            self.tell(told, meter)?;
+            self.tell(ends)?;
         }
     }
 
-    fn take(&mut self, happened: Happened, source: &Source, told: &watch::Sender<Standing>) {
+    fn take(&mut self, happened: Happened, source: &Source, ends: &Ends) -> Result<(), Ended> {
         match happened {
             Happened::Connected => {
                 self.connected = true;
+                if self.config.listens {
+                    self.hears.subscribe(&self.client).map_err(Ended::Broker)?;
+                }
                 tracing::debug!("the uplink: connected");
             }
             // Messages leave in the order they were handed over.
@@ -236,7 +265,13 @@ impl<'a> Session<'a> {
                             message.fate = Fate::Taken;
                             self.acknowledged += 1;
                             self.pauses = Backoff::default();
-                            self.parts.load.acknowledged(message.since.elapsed(), message.full);
+                            let full = matches!(message.of, Of::Lane { full: true, .. });
+                            self.parts.load.acknowledged(message.since.elapsed(), full);
+                        }
+                        // A retained message is kept for who comes later, and a report is no reason to hold up records.
+                        Err(why) if let Of::Report { kept, .. } = &mut message.of => {
+                            *kept = why == NOBODY;
+                            message.fate = Fate::Taken;
                         }
                         Err(why) => {
                             message.fate = Fate::Refused;
@@ -246,12 +281,33 @@ impl<'a> Session<'a> {
                 }
                 while let Some(message) = self.on_the_way.pop_front_if(|message| message.fate == Fate::Taken)
                 {
-                    self.parts.upto[message.lane as usize] = message.upto;
-                    source.sent.upto(message.lane, self.store, message.upto);
-                    told.send_modify(|standing| standing.acknowledged += message.records as u64);
+                    self.arrived(&message, source, ends);
                 }
                 self.begin_again_where_refused();
             }
+            Happened::Told(told) => self.hears.take(told, &self.client, &self.outbox)?,
+            Happened::Deaf => tracing::warn!("the broker does not let this hub hear the fleet"),
+        }
+        Ok(())
+    }
+
+    /// The broker has a message, and all before it.
+    fn arrived(&mut self, message: &OnTheWay, source: &Source, ends: &Ends) {
+        match message.of {
+            Of::Lane { lane, upto, .. } => {
+                self.parts.upto[lane as usize] = upto;
+                source.sent.upto(lane, self.store, upto);
+                ends.told.send_modify(|standing| standing.acknowledged += message.records as u64);
+            }
+            Of::Again => {
+                if let Some(missed) = self.parts.missed {
+                    missed.arrived(message.records);
+                }
+            }
+            Of::Report { number, kept: true } => {
+                ends.told.send_modify(|standing| standing.reported = Some(number));
+            }
+            Of::Report { kept: false, .. } => tracing::debug!("the broker does not keep the report"),
         }
     }
 
@@ -261,6 +317,10 @@ impl<'a> Session<'a> {
         if let (Some(why), true) = (self.refused, answered) {
             self.on_the_way.clear();
             self.handed = *self.parts.upto;
+            self.reported = None;
+            if let Some(missed) = self.parts.missed {
+                missed.go_back();
+            }
             self.parts.load.begin();
             let pause = self.pauses.next();
             self.again = Some(now() + pause);
@@ -293,44 +353,78 @@ impl<'a> Session<'a> {
                     Encoding::Compact => self.parts.load.records(),
                     Encoding::Json => room,
                 };
-                let made = self.messages.next(&self.outbox, lane, self.handed[place], most)?;
+                let made = self.messages.next(&self.outbox, lane, (self.handed[place], i64::MAX), most)?;
                 if made.is_empty() {
                     break;
                 }
                 for message in made {
-                    self.publish(message, place, most)?;
+                    let (upto, records) = (message.upto, message.records);
+                    let full = lane == Lane::Telemetry && records == most;
+                    self.publish(message, Of::Lane { lane, upto, full })?;
+                    self.handed[place] = upto;
                 }
             }
         }
         Ok(())
     }
 
-    fn publish(&mut self, message: Message, place: usize, most: usize) -> Result<(), Ended> {
-        let Message { lane, payload, upto, records } = message;
-        let topic = self.config.topic_of(lane.word());
-        self.client.publish(topic, payload).map_err(Ended::Broker)?;
-        self.handed[place] = upto;
-        let full = lane == Lane::Telemetry && records == most;
-        let since = now();
-        self.on_the_way.push_back(OnTheWay {
-            lane,
-            upto,
-            records,
-            full,
-            packet: None,
-            fate: Fate::Unknown,
-            since,
-        });
+    fn publish(&mut self, message: Message, of: Of) -> Result<(), Ended> {
+        let Message { lane, payload, records, .. } = message;
+        self.client.publish(self.config.topic_of(lane.word()), payload, false).map_err(Ended::Broker)?;
+        self.left(of, records);
         Ok(())
     }
 
-    fn tell(&self, told: &watch::Sender<Standing>, meter: &Meter) -> Result<(), Ended> {
+    fn left(&mut self, of: Of, records: usize) {
+        self.on_the_way.push_back(OnTheWay { of, records, packet: None, fate: Fate::Unknown, since: now() });
+    }
+
+    /// Hands over the report, where there is a new one. The broker keeps it.
+    fn report(&mut self, ends: &Ends) -> Result<(), Ended> {
+        let report = ends.reports.borrow();
+        let Some((number, report)) = report.as_ref().filter(|(number, _)| self.reported != Some(*number))
+        else {
+            return Ok(());
+        };
+        if !self.config.listens || self.refused.is_some() || self.on_the_way.len() >= MOST_MESSAGES {
+            return Ok(());
+        }
+        let topic = self.config.topic_of(REPORTED);
+        self.client.publish(topic, report.write().into_bytes(), true).map_err(Ended::Broker)?;
+        self.reported = Some(*number);
+        self.left(Of::Report { number: *number, kept: true }, 0);
+        Ok(())
+    }
+
+    /// Hands over records that were sent before and are missed: what is new goes first.
+    fn hand_over_missed(&mut self, ends: &mut Ends) -> Result<(), Ended> {
+        if self.parts.missed.is_none() {
+            *self.parts.missed = ends.again.try_recv().ok().map(Missed::new);
+        }
+        let Some(missed) = self.parts.missed else { return Ok(()) };
+        if self.refused.is_some() || self.on_the_way.len() >= MOST_MESSAGES {
+            return Ok(());
+        }
+        let most = match self.config.encoding {
+            Encoding::Compact => self.parts.load.records(),
+            Encoding::Json => MOST_MESSAGES - self.on_the_way.len(),
+        };
+        let made = missed.next(&mut self.messages, &self.outbox, self.parts.upto, most)?;
+        // Where the cycle has no room to be told, it is told at the next look.
+        let told = missed.done().is_some_and(|done| ends.heard.try_send(done).is_ok());
+        if told {
+            *self.parts.missed = None;
+        }
+        made.into_iter().try_for_each(|message| self.publish(message, Of::Again))
+    }
+
+    fn tell(&self, ends: &Ends) -> Result<(), Ended> {
         let mut waiting: u64 = self.on_the_way.iter().map(|message| message.records as u64).sum();
         for (place, lane) in Lane::ALL.into_iter().enumerate() {
             waiting += self.outbox.waiting(lane, self.handed[place])?;
         }
-        let (bytes_out, bytes_in) = meter.read();
-        told.send_if_modified(|standing| {
+        let (bytes_out, bytes_in) = ends.meter.read();
+        ends.told.send_if_modified(|standing| {
             let now = Standing {
                 connected: self.connected,
                 why: match self.refused {
@@ -348,6 +442,15 @@ impl<'a> Session<'a> {
             news
         });
         Ok(())
+    }
+}
+
+impl From<Taken> for Ended {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::Journal(error) => Self::Journal(error),
+            Taken::Client(why) => Self::Broker(why),
+        }
     }
 }
 

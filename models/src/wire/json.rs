@@ -101,7 +101,7 @@ fn head(from: &Sender, kind: &str, stamp: Stamp) -> Record {
 }
 
 /// A store in hexadecimal digits.
-fn digits(store: &[u8; 16]) -> String {
+pub(super) fn digits(store: &[u8; 16]) -> String {
     let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
     store.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
@@ -163,7 +163,7 @@ fn field(name: String, fact: Fact) -> Result<(String, Field), Refused> {
     Ok((name, field))
 }
 
-fn store(text: &str) -> Result<[u8; 16], Refused> {
+pub(super) fn store(text: &str) -> Result<[u8; 16], Refused> {
     let refused = || Refused::Store(text.chars().take(40).collect());
     if text.len() != 32 || !text.is_ascii() {
         return Err(refused());

@@ -1,5 +1,6 @@
-//! What hubs and fleet say to one another, as bytes. From hubs: telemetry by the batch, and events one by one, each with the identity of
-//! every record; to hubs, the [`weather`]. Two forms of what hubs send: [`compact`], a zstd frame of CBOR in columns, and [`json`], a line a person can read.
+//! What hubs and fleet say to one another, as bytes. From hubs: telemetry by the batch, and events one by one, each with
+//! the identity of every record, in two forms: [`compact`], a zstd frame of CBOR in columns, and [`json`], a line a person can
+//! read. To hubs: commands and settings ([`down`]), and the [`weather`].
 //! `WIRE.md` beside this file describes both for readers in other languages.
 //!
 //! A decoder takes bytes from anybody: every length has a bound here, and what is beyond it is refused by name.
@@ -7,6 +8,7 @@
 
 mod column;
 pub mod compact;
+pub mod down;
 pub mod json;
 mod refused;
 pub mod weather;

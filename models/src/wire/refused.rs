@@ -62,6 +62,12 @@ pub enum Refused {
     /// Numbers that run over while they are added up.
     #[error("the numbers of the column {0:?} run over")]
     Overflow(String),
+    /// A command that nobody knows.
+    #[error("it asks to {0:?}; expected restart, probe, keep_on, release or resend")]
+    Action(String),
+    /// A member that does not belong to the command.
+    #[error("it has {0:?}, which does not belong to what it asks")]
+    Stray(String),
     /// A store that is not a number of 16 bytes.
     #[error("the store is {0:?}; expected 16 bytes, or 32 hexadecimal digits")]
     Store(String),

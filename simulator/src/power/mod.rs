@@ -144,10 +144,7 @@ impl Run {
         let mut home = configuration(&plant)?;
         home.settings.reported_uncertainty = EXACT;
         let forecasters = match planner {
-            Planner::Hub => {
-                let settings = Arc::new(home.settings.clone());
-                Some(Forecasters::load(settings, home.zone.clone(), sun_forecaster(&home)?))
-            }
+            Planner::Hub => Some(Forecasters::load(home.zone.clone(), sun_forecaster(&home)?)),
             Planner::Past | Planner::Persistence | Planner::Told | Planner::None => None,
         };
         let image = ProcessImage::empty(Uptime::default(), &home.settings);
@@ -283,7 +280,8 @@ impl Run {
     }
 
     fn forecast(&mut self, decision: &Decision) -> Option<Plan> {
-        let job = Job::after(&self.home.settings, &self.image, decision, &self.history)?;
+        let settings = Arc::new(self.home.settings.clone());
+        let job = Job::after(&settings, &self.image, decision, &self.history)?;
         let made = self.forecasters.as_mut()?.make(&job);
         made.forecasts.ok().map(|forecasts| forecasts.outlook.plan.clone())
     }
