@@ -12,6 +12,7 @@ pub mod driver;
 pub mod faults;
 pub mod forecasts;
 pub mod gpio;
+pub mod home_assistant;
 pub mod hub;
 pub mod journal;
 pub mod language;

@@ -58,6 +58,30 @@ fn a_day_comes_back_from_the_compact_form() {
 }
 
 #[test]
+fn members_of_the_plain_form_are_told_once_in_any_order_and_spelling() {
+    let line = json::write(&Message::Telemetry(telemetry(1))).remove(0);
+    let values = |text: &str| {
+        let begin = line.find("\"values\":").unwrap() + "\"values\":".len();
+        let end = line[begin..].find('}').unwrap() + begin + 1;
+        Message::read(format!("{}{text}{}", &line[..begin], &line[end..]).as_bytes())
+    };
+    let named = |text: &str| match values(text).unwrap() {
+        Message::Telemetry(telemetry) => telemetry
+            .channels
+            .iter()
+            .map(|channel| (channel.name.clone(), channel.value(0)))
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let expected = [("a".to_owned(), Some(1.5)), ("b".to_owned(), None), ("c".to_owned(), Some(-3.0))];
+    assert_eq!(named(r#"{"c":-3,"a":1.5,"b":null}"#), expected);
+    assert_eq!(named(r#"{"\u0063":-3e0,"b":null,"\u0061":1.5}"#), expected);
+    assert_eq!(values(r#"{"a":1,"b":2,"\u0061":3}"#), Err(Refused::Twice("a".into())));
+    assert!(matches!(values("[1]"), Err(Refused::Json(_))));
+    assert_eq!(values("null"), Err(Refused::Missing("values")));
+}
+
+#[test]
 fn a_record_comes_back_from_the_plain_form() {
     let telemetry = telemetry(12);
     let lines = json::write(&Message::Telemetry(telemetry.clone()));

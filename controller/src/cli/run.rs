@@ -15,6 +15,7 @@ use crate::buses::Buses;
 use crate::clock::{Clock, Now, SystemClock};
 use crate::config::{self, Home};
 use crate::forecasts::{Forecasting, sun_forecaster};
+use crate::home_assistant;
 use crate::hub::{Hub, Parts, Patience};
 use crate::lockstep::Lockstep;
 use crate::page;
@@ -138,6 +139,9 @@ async fn put_together(home: &Arc<Home>) -> Result<Hub, CliError> {
     let (ask, asks) = mpsc::channel(MOST_ASKS);
     let (view, watch) = watch::channel(None);
     let page_fault = serve_page(home.page.clone(), watch.clone(), ask).await;
+    if let Some(config) = home.home_assistant.clone() {
+        home_assistant::start(config, watch.clone());
+    }
     let (outbox, source) = watch::channel(None);
     let uplink = home.uplink.clone().map(|config| uplink::start(config, source, watch)).transpose();
     let uplink =

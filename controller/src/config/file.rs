@@ -44,6 +44,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) journal: JournalTable,
     pub(super) uplink: Option<UplinkTable>,
+    pub(super) home_assistant: Option<HomeAssistantTable>,
     #[serde(default)]
     pub(super) watchdog: WatchdogTable,
 }
@@ -320,6 +321,17 @@ pub(super) struct UplinkTable {
     pub(super) waits_for_sun_hours: Option<Spanned<u16>>,
     pub(super) monthly_mb: Option<Spanned<u16>>,
     pub(super) keep_alive_s: Option<Spanned<u16>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HomeAssistantTable {
+    pub(super) broker: Spanned<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) prefix: Option<Spanned<String>>,
+    pub(super) hub: Option<Spanned<String>>,
+    pub(super) every_s: Option<Spanned<u16>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

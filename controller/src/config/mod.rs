@@ -7,6 +7,7 @@
 mod care;
 mod connect;
 mod file;
+mod home_assistant;
 mod resolve;
 mod uplink;
 mod wiring;
@@ -21,6 +22,7 @@ use sunkeep_models::time::Zone;
 use crate::language::Language;
 
 pub use file::{ContactWiring, GpioDriver, HubDead, HubStops};
+pub use home_assistant::HomeAssistant;
 pub use uplink::{Encoding, TlsFiles, Uplink};
 pub use wiring::{Bus, BusLink, ChannelWiring, Device, Gpio, Place, Pulse, Relay, RelayAt, Term, Wiring};
 
@@ -51,6 +53,8 @@ pub struct Home {
     pub journal: Journal,
     /// The way to the fleet, where there is one.
     pub uplink: Option<Uplink>,
+    /// Where Home Assistant is shown the home.
+    pub home_assistant: Option<HomeAssistant>,
     /// The board's watchdog, where there is one.
     pub watchdog: Option<PathBuf>,
     /// The text it was resolved from.

@@ -14,7 +14,7 @@ use crate::gpio::MAX_INPUTS;
 use crate::language::Language;
 
 use super::file::{BatteryTable, File, JournalTable, LimitsTable, LoadTable, ReserveTable, SiteTable};
-use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect, uplink};
+use super::{ConfigError, Home, Journal, Page, Panels, Problems, connect, home_assistant, uplink};
 
 /// Most buses, devices and loads of a home.
 const MAX_THINGS: usize = 64;
@@ -80,6 +80,9 @@ pub(super) fn home(
         azimuth_deg: problems.number_or("azimuth_deg", table.azimuth_deg.as_ref(), 0.0, 360.0, 180.0),
     });
     let uplink = file.uplink.as_ref().and_then(|table| uplink::uplink(table, &file.site, problems));
+    let home_assistant = file.home_assistant.as_ref();
+    let home_assistant =
+        home_assistant.and_then(|table| home_assistant::home_assistant(table, &file.site, problems));
     let (Some(zone), Some(page)) = (zone, page) else { return Ok(None) };
     Ok(Some(Home {
         name: file.site.name.get_ref().clone(),
@@ -91,6 +94,7 @@ pub(super) fn home(
         page,
         journal,
         uplink,
+        home_assistant,
         watchdog: file.watchdog.device.as_ref().map(PathBuf::from),
         text: text.into(),
     }))

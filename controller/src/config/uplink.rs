@@ -135,7 +135,7 @@ pub(super) fn uplink(table: &UplinkTable, site: &SiteTable, problems: &mut Probl
 }
 
 /// Whether the line is secured, host, port.
-fn broker(broker: &Spanned<String>, problems: &mut Problems<'_>) -> Option<(bool, String, u16)> {
+pub(super) fn broker(broker: &Spanned<String>, problems: &mut Problems<'_>) -> Option<(bool, String, u16)> {
     let read = broker.get_ref();
     let parts = || {
         let (scheme, place) = read.split_once("://")?;
@@ -197,7 +197,7 @@ fn topic(
     read.clone()
 }
 
-fn whole(
+pub(super) fn whole(
     key: &str,
     value: Option<&Spanned<u16>>,
     least: u16,

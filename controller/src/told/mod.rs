@@ -188,10 +188,16 @@ impl Told {
         if set.0.is_empty() {
             return None;
         }
-        match overlay::overlaid(&self.file, &set) {
+        let listens = self.file.uplink.as_ref().is_some_and(|uplink| uplink.listens);
+        let deaf = || {
+            vec![Reason { key: None, why: "the home's file does not listen to the fleet any more".into() }]
+        };
+        let home = if listens { overlay::overlaid(&self.file, &set) } else { Err(deaf()) };
+        match home {
             Ok(home) => Some(Arc::new(home)),
             Err(reasons) => {
-                tracing::warn!("the settings that the fleet wished do not fit the home's file any more");
+                let why = reasons.first().map_or_else(String::new, said);
+                tracing::warn!("the settings that the fleet wished hold no more: {why}");
                 self.kept.twin.drop_all(reasons);
                 self.changed = true;
                 None
@@ -398,4 +404,57 @@ fn field_name(device: &str) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
     let name: String = device.chars().take(MOST_NAME - "device.".len()).map(plain).collect();
     format!("device.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use sunkeep_core::{State, step};
+    use sunkeep_models::wire::down::Setting;
+
+    use super::*;
+
+    fn file(uplink: &str) -> Arc<Home> {
+        let example = include_str!("../../hub.example.toml");
+        Arc::new(Home::parse("file", &format!("{example}\n{uplink}")).unwrap())
+    }
+
+    const LISTENS: &str = "[uplink]\nbroker = \"mqtt://localhost\"\nsite = \"kilgoris\"\nlistens = true\n";
+
+    /// What is kept of a hub on which a document has been applied.
+    fn applied() -> Vec<u8> {
+        let home = file(LISTENS);
+        let mut told = Told::new(Arc::clone(&home));
+        let set = [("load.pump.tier".to_owned(), Setting::Text("important".into()))];
+        let mut heard = Some(Heard::Desired(Desired::new(3, set.into())));
+        let mut kept = None;
+        for second in 0..700 {
+            let image = ProcessImage::empty(Uptime::from_seconds(second), &home.settings);
+            let (_, decision) = step(&home.settings, State::new(&home.settings), &image);
+            let cycle = Cycle {
+                settings: &home.settings,
+                image: &image,
+                decision: &decision,
+                devices: &[],
+                faults: 0,
+                broker_has: Some(u64::MAX),
+            };
+            kept = told.listen(&cycle, || heard.take()).kept.or(kept);
+        }
+        assert_eq!(told.kept.twin.report("0").state, "applied");
+        kept.unwrap()
+    }
+
+    #[test]
+    fn what_holds_outlives_a_start_unless_the_file_says_otherwise() {
+        let tier = |home: &Home| home.settings.loads[4].tier.word();
+        let kept = applied();
+        let home = Told::new(file(LISTENS)).recall(&kept).expect("another home than that of the file");
+        assert_eq!(tier(&home), "important");
+        for changed in ["", &LISTENS.replace("true", "false")] {
+            let mut told = Told::new(file(changed));
+            assert!(told.recall(&kept).is_none(), "{changed:?}");
+            assert_eq!(told.kept.twin.report("0").state, "refused");
+        }
+        assert!(Told::new(file(LISTENS)).recall(b"{}").is_none());
+    }
 }

@@ -1,7 +1,8 @@
 //! Records of telemetry as columns of the lake: each channel into the column of its name, those of a load into
 //! `loads`, and what the lake has no column for into `more`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -10,55 +11,92 @@ use arrow_array::builder::{
 use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
-use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema};
 use sunkeep_models::lake;
-use sunkeep_models::wire::Telemetry;
+use sunkeep_models::wire::{Channel, Telemetry};
 
 use super::happened::digits;
 use super::held::{REFUSED_WALL, Row};
 
+/// Shapes that are remembered while a file is made.
+const MOST_SHAPES: usize = 64;
 /// What no channel may fill: a record's identity and stamp.
 const OWN: [&str; 8] = ["site", "hub", "store", "boot", "sequence", "uptime_ms", "span_ms", "wall"];
 
-/// Where the channels of a message go.
-struct Layout<'a> {
-    from: &'a Telemetry,
-    /// Channel by the name of its column.
-    columns: BTreeMap<&'a str, usize>,
-    /// By the load: whether it was on, and its power.
+/// Where channels of these names go: worked out once for all messages that have them.
+struct Shape<'a> {
+    /// The channels that it is of.
+    channels: &'a [Channel],
+    /// Channel by the place of its column.
+    columns: Vec<Option<usize>>,
+    /// By the load, in the order of their names: whether it was on, and its power.
     loads: BTreeMap<&'a str, [Option<usize>; 2]>,
     more: Vec<usize>,
-    store: String,
 }
 
-impl<'a> Layout<'a> {
-    fn of(from: &'a Telemetry, fields: &Fields) -> Self {
-        let mut layout = Self {
-            from,
-            columns: BTreeMap::new(),
-            loads: BTreeMap::new(),
-            more: Vec::new(),
-            store: digits(&from.from.store),
-        };
-        for (place, channel) in from.channels.iter().enumerate() {
+impl<'a> Shape<'a> {
+    fn of(channels: &'a [Channel], fillable: &BTreeMap<&str, usize>, columns: usize) -> Self {
+        let mut shape =
+            Self { channels, columns: vec![None; columns], loads: BTreeMap::new(), more: Vec::new() };
+        for (place, channel) in channels.iter().enumerate() {
             let name = channel.name.as_str();
             let of_load = |end| name.strip_prefix("load.")?.strip_suffix(end).filter(|load| !load.is_empty());
             if let Some(load) = of_load(".on") {
-                layout.loads.entry(load).or_default()[0] = Some(place);
+                shape.loads.entry(load).or_default()[0] = Some(place);
             } else if let Some(load) = of_load(".w") {
-                layout.loads.entry(load).or_default()[1] = Some(place);
-            } else if fields.iter().any(|field| field.name() == name && is_filled_by_channel(field)) {
-                layout.columns.insert(name, place);
+                shape.loads.entry(load).or_default()[1] = Some(place);
+            } else if let Some(column) = fillable.get(name) {
+                shape.columns[*column] = Some(place);
             } else {
-                layout.more.push(place);
+                shape.more.push(place);
             }
         }
-        layout
+        shape
     }
 
+    fn fits(&self, channels: &[Channel]) -> bool {
+        self.channels.len() == channels.len()
+            && self.channels.iter().zip(channels).all(|(one, other)| one.name == other.name)
+    }
+}
+
+/// A message, and where its channels go.
+struct Layout<'a> {
+    from: &'a Telemetry,
+    shape: Rc<Shape<'a>>,
+    store: String,
+}
+
+impl Layout<'_> {
     fn value(&self, place: Option<usize>, row: Row) -> Option<f64> {
         self.from.channels.get(place?)?.value(row.record)
     }
+}
+
+/// The layout of each message that rows are of. Hubs of one version mostly have one shape in a file, so those before are
+/// asked first.
+fn layouts<'a>(messages: &'a [Telemetry], rows: &[Row], schema: &Schema) -> BTreeMap<usize, Layout<'a>> {
+    let fields = schema.fields().iter().enumerate();
+    let fillable: BTreeMap<&str, usize> = fields
+        .filter(|(_, field)| is_filled_by_channel(field))
+        .map(|(place, field)| (field.name().as_str(), place))
+        .collect();
+    let mut shapes: VecDeque<Rc<Shape<'a>>> = VecDeque::new();
+    let mut layouts = BTreeMap::new();
+    for row in rows {
+        layouts.entry(row.message).or_insert_with(|| {
+            let from = &messages[row.message];
+            let known = shapes.iter().find(|shape| shape.fits(&from.channels)).cloned();
+            let shape = known.unwrap_or_else(|| {
+                let shape = Rc::new(Shape::of(&from.channels, &fillable, schema.fields().len()));
+                shapes.push_front(shape.clone());
+                shapes.truncate(MOST_SHAPES);
+                shape
+            });
+            Layout { from, shape, store: digits(&from.from.store) }
+        });
+    }
+    layouts
 }
 
 /// Whether a channel of the field's name fills it.
@@ -76,29 +114,27 @@ pub(super) fn rows(messages: &[Telemetry], rows: &[Row]) -> Result<RecordBatch, 
         let stamp = &stamps[row.record];
         (from.site.as_str(), from.hub.as_str(), from.store, stamp.boot, stamp.sequence)
     });
-    let mut layouts: BTreeMap<usize, Layout<'_>> = BTreeMap::new();
-    for row in &rows {
-        let layout = || Layout::of(&messages[row.message], schema.fields());
-        layouts.entry(row.message).or_insert_with(layout);
-    }
+    let layouts = layouts(messages, &rows, &schema);
     let rows: Vec<(&Layout<'_>, Row)> = rows.iter().map(|row| (&layouts[&row.message], *row)).collect();
-    let columns = schema.fields().iter().map(|field| column(field, &rows)).collect();
+    let fields = schema.fields().iter().enumerate();
+    let columns = fields.map(|(place, field)| column(place, field, &rows)).collect();
     RecordBatch::try_new(schema, columns)
 }
 
-fn column(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
-    let text = |of: &dyn Fn(&Layout<'_>) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|(layout, _)| of(layout))))
-    };
+fn column(place: usize, field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
     let number = |of: &dyn Fn(&Telemetry, Row) -> i64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|(layout, row)| of(layout.from, *row))))
     };
     let name = field.name().as_str();
-    let values = || rows.iter().map(|(layout, row)| layout.value(layout.columns.get(name).copied(), *row));
+    let values = || rows.iter().map(|(layout, row)| layout.value(layout.shape.columns[place], *row));
     match name {
-        "site" => text(&|layout| layout.from.from.site.clone()),
-        "hub" => text(&|layout| layout.from.from.hub.clone()),
-        "store" => text(&|layout| layout.store.clone()),
+        "site" => {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|(layout, _)| &layout.from.from.site)))
+        }
+        "hub" => {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|(layout, _)| &layout.from.from.hub)))
+        }
+        "store" => Arc::new(StringArray::from_iter_values(rows.iter().map(|(layout, _)| &layout.store))),
         "boot" => number(&|from, row| from.stamps[row.record].boot),
         "sequence" => number(&|from, row| from.stamps[row.record].sequence),
         "uptime_ms" => number(&|from, row| from.stamps[row.record].uptime_ms),
@@ -149,7 +185,7 @@ fn list(
 
 fn loads(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
     list(field, rows, |builder, layout, row| {
-        for (name, [on, watts]) in &layout.loads {
+        for (name, [on, watts]) in &layout.shape.loads {
             let (on, watts) = (layout.value(*on, row), layout.value(*watts, row));
             if on.is_none() && watts.is_none() {
                 continue;
@@ -165,7 +201,7 @@ fn loads(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
 
 fn more(field: &FieldRef, rows: &[(&Layout<'_>, Row)]) -> ArrayRef {
     list(field, rows, |builder, layout, row| {
-        let known = layout.more.iter().filter_map(|place| {
+        let known = layout.shape.more.iter().filter_map(|place| {
             Some((layout.from.channels[*place].name.as_str(), layout.value(Some(*place), row)?))
         });
         let claimed = layout.from.stamps[row.record].wall_ms.filter(|_| row.wall_ms.is_none());

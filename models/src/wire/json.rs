@@ -1,12 +1,16 @@
 //! The plain form: one JSON object for each record, for a first look and for brokers that forward JSON.
 
+use core::fmt;
+use core::marker::PhantomData;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Channel, Event, Field, MOST_CHANNELS, MOST_FIELDS, MOST_TEXT, Message, Refused, Sender, Stamp, Telemetry,
-    VERSION, at_most, checked_name,
+    Channel, Event, Field, MOST_CHANNELS, MOST_FIELDS, MOST_NAME, MOST_TEXT, Message, Refused, Sender, Stamp,
+    Telemetry, VERSION, at_most, checked_name,
 };
 
 /// What the values of a record are divided by once they were read: thousandths.
@@ -14,8 +18,8 @@ const PARTS: u32 = 1000;
 /// Values beyond this are no measurement.
 const MOST: f64 = 1e12;
 
-/// One record as it stands there.
-#[derive(Debug, Serialize, Deserialize)]
+/// One record as it is written.
+#[derive(Debug, Serialize)]
 struct Record {
     v: u64,
     kind: String,
@@ -28,7 +32,7 @@ struct Record {
     /// Null while nobody has told the time.
     wall_ms: Option<i64>,
     /// The same for people; nobody reads it back.
-    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     wall: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     span_ms: Option<i64>,
@@ -38,6 +42,71 @@ struct Record {
     what: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<BTreeMap<String, Fact>>,
+}
+
+/// One record as it is read: texts lie where they came, for a fleet reads many.
+#[derive(Debug, Deserialize)]
+struct Read<'a> {
+    v: u64,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    site: Cow<'a, str>,
+    #[serde(borrow)]
+    hub: Cow<'a, str>,
+    #[serde(borrow)]
+    store: Cow<'a, str>,
+    boot: i64,
+    sequence: i64,
+    uptime_ms: i64,
+    wall_ms: Option<i64>,
+    span_ms: Option<i64>,
+    #[serde(borrow)]
+    values: Option<Named<'a, Option<f64>>>,
+    what: Option<String>,
+    #[serde(borrow)]
+    fields: Option<Named<'a, Fact>>,
+}
+
+/// The members of an object, by name.
+#[derive(Debug)]
+struct Named<'a, T>(Vec<(Cow<'a, str>, T)>);
+
+/// A name that lies where it came.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Named<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<'a, T>(PhantomData<(&'a (), T)>);
+        impl<'de: 'a, 'a, T: Deserialize<'de>> Visitor<'de> for Members<'a, T> {
+            type Value = Named<'a, T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Named(members))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+impl<'a, T> Named<'a, T> {
+    /// The members in the order of their names, each once.
+    fn in_order(mut self) -> Result<Vec<(Cow<'a, str>, T)>, Refused> {
+        self.0.sort_by(|one, other| one.0.cmp(&other.0));
+        match self.0.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(Refused::Twice(pair[0].0.chars().take(MOST_NAME).collect())),
+            None => Ok(self.0),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,7 +177,7 @@ pub(super) fn digits(store: &[u8; 16]) -> String {
 
 /// Reads a record as a message of one.
 pub fn read(bytes: &[u8]) -> Result<Message, Refused> {
-    let record: Record = serde_json::from_slice(bytes).map_err(|error| Refused::Json(error.to_string()))?;
+    let record: Read<'_> = serde_json::from_slice(bytes).map_err(|error| Refused::Json(error.to_string()))?;
     if record.v == 0 {
         return Err(Refused::Version(record.v));
     }
@@ -117,32 +186,33 @@ pub fn read(bytes: &[u8]) -> Result<Message, Refused> {
         hub: checked_name(&record.hub)?.to_owned(),
         store: store(&record.store)?,
     };
-    let Record { boot, sequence, uptime_ms, wall_ms, .. } = record;
+    let Read { boot, sequence, uptime_ms, wall_ms, .. } = record;
     let stamp = Stamp { boot, sequence, uptime_ms, wall_ms };
     stamp.check(0)?;
     match &*record.kind {
         "telemetry" => {
             let values = record.values.ok_or(Refused::Missing("values"))?;
-            at_most("channels", values.len() as u64, MOST_CHANNELS)?;
-            let channels = values.into_iter().map(|(name, value)| channel(name, value));
+            at_most("channels", values.0.len() as u64, MOST_CHANNELS)?;
+            let channels = values.in_order()?.into_iter().map(|(name, value)| channel(&name, value));
             let channels = channels.collect::<Result<_, _>>()?;
             let spans_ms = vec![record.span_ms.ok_or(Refused::Missing("span_ms"))?];
             Ok(Message::Telemetry(Telemetry { from, stamps: vec![stamp], spans_ms, channels }))
         }
         "events" => {
             let what = checked_name(&record.what.ok_or(Refused::Missing("what"))?)?.to_owned();
-            let fields = record.fields.unwrap_or_default();
-            at_most("fields", fields.len() as u64, MOST_FIELDS)?;
+            let fields = record.fields.unwrap_or_else(|| Named(Vec::new()));
+            at_most("fields", fields.0.len() as u64, MOST_FIELDS)?;
+            let fields = fields.in_order()?;
             let fields =
-                fields.into_iter().map(|(name, fact)| field(name, fact)).collect::<Result<_, _>>()?;
+                fields.into_iter().map(|(name, fact)| field(&name, fact)).collect::<Result<_, _>>()?;
             Ok(Message::Events { from, events: vec![Event { stamp, what, fields }] })
         }
         other => Err(Refused::Kind(other.to_owned())),
     }
 }
 
-fn channel(name: String, value: Option<f64>) -> Result<Channel, Refused> {
-    checked_name(&name)?;
+fn channel(name: &str, value: Option<f64>) -> Result<Channel, Refused> {
+    let name = checked_name(name)?.to_owned();
     let value = match value {
         Some(value) if value.abs() > MOST => return Err(Refused::Overflow(name)),
         value => value.map(|value| (value * f64::from(PARTS)).round() as i64),
@@ -150,8 +220,8 @@ fn channel(name: String, value: Option<f64>) -> Result<Channel, Refused> {
     Ok(Channel { name, parts: PARTS, values: vec![value] })
 }
 
-fn field(name: String, fact: Fact) -> Result<(String, Field), Refused> {
-    checked_name(&name)?;
+fn field(name: &str, fact: Fact) -> Result<(String, Field), Refused> {
+    let name = checked_name(name)?.to_owned();
     let field = match fact {
         Fact::Flag(flag) => Field::Flag(flag),
         Fact::Number(number) => Field::Number(number),
