@@ -139,7 +139,7 @@ fn windows(parameters: &Parameters, random: &mut ChaCha8Rng) -> Vec<Range<u64>> 
     starts.filter(|start| start + length < end).map(|start| start..start + length).collect()
 }
 
-/// Full disks, clocks, and an empty battery every day.
+/// Full disks, clocks, and an empty battery twice a day: also after the card was new.
 fn others(end: u64, random: &mut ChaCha8Rng, plan: &mut Vec<(u64, Mishap)>) {
     let spans = |random: &mut ChaCha8Rng, count: u64, longest: u64| -> Vec<Range<u64>> {
         let part = end / count;
@@ -164,5 +164,5 @@ fn others(end: u64, random: &mut ChaCha8Rng, plan: &mut Vec<(u64, Mishap)>) {
         let offset = wrong[place % wrong.len()];
         plan.extend([(span.start, Mishap::Clock(offset)), (span.end, Mishap::Clock(Some(0)))]);
     }
-    plan.extend(spans(random, end.div_ceil(DAY), 10).into_iter().map(|span| (span.start, Mishap::Empty)));
+    plan.extend(spans(random, 2 * end / DAY, 10).into_iter().map(|span| (span.start, Mishap::Empty)));
 }
