@@ -95,7 +95,9 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
         let down = if random.random_range(0..4) > 0 { Way::Cut } else { Way::Silent };
         plan.extend([(window.start, Mishap::Line(Way::Up)), (window.end, Mishap::Line(down))]);
     }
-    // One kill in ten while the line is up, or just after: that is when something is on its way.
+    // Two kills in five while the line is up, or just after, for that is when something is on its way; but not so many that
+    // nothing gets through.
+    let while_up = (parameters.kills * 2 / 5).min(4 * up.len() as u32);
     let moment = |random: &mut ChaCha8Rng, among: bool| {
         if !among || up.is_empty() {
             return random.random_range(1..end);
@@ -104,7 +106,7 @@ pub(crate) fn plan(parameters: &Parameters) -> Vec<(u64, Mishap)> {
         random.random_range(window.start..window.end + 10).min(end - 1)
     };
     for kill in 0..parameters.kills {
-        let at = moment(&mut random, kill % 20 < 2);
+        let at = moment(&mut random, kill < while_up);
         let mishap = if kill % 2 == 0 {
             Mishap::KillHub
         } else {
