@@ -262,7 +262,7 @@ mod tests {
                 10 => (&["a"], 1),
                 _ => (&["a", "b"], 1),
             };
-            for _ in 0..1 + usize::from(sequence % 10 == 0) {
+            for _ in 0..=usize::from(sequence % 10 == 0) {
                 held.take_telemetry(record(hub, sequence, names, parts), 5, &seen, &counts);
             }
             expected.push((hub, sequence, names));
