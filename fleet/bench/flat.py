@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Resident memory of sunkeep-fleet ingest over millions of rows, published as fast as they are taken.
 
-    v/bin/python fleet/bench/flat.py target/bench/sunkeep-fleet --rows 10000000       # v as in rate.py
+    v/bin/python fleet/bench/flat.py target/release/sunkeep-fleet --rows 10000000       # v as in rate.py
 
 Messages are days of minutes of 20 channels, compact. Fails where a row is missing in the lake, or where memory at the
 end is more than a quarter above that after the first million rows.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ten thousand hubs that stay connected and publish now and then: what broker and ingest take, and how long a hub waits.
 
-    v/bin/python fleet/bench/hubs.py target/bench/sunkeep-fleet --hubs 10000 --seconds 120 [--tls]      # v as in rate.py
+    v/bin/python fleet/bench/hubs.py target/release/sunkeep-fleet --hubs 10000 --seconds 120 [--tls]      # v as in rate.py
 
 Each hub has a connection of its own (MQTT 5, as few bytes as can be) and publishes 15 minutes of 20 channels every
 --period seconds, at a moment of its own. With --tls each connection is secured; certificates of hubs are left out.

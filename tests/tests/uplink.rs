@@ -37,6 +37,7 @@ fn config(port: u16, encoding: Encoding) -> Uplink {
         listens: false,
         topic_down: "sunkeep/v1/{hub}/down/{kind}".into(),
         encoding,
+        template: None,
         telemetry_minutes: GATHERED as u16,
         waits_for_sun_hours: 0,
         month_bytes: None,
@@ -210,6 +211,45 @@ async fn every_record_arrives_however_often_the_line_breaks() {
 #[tokio::test]
 async fn every_record_arrives_in_the_plain_form_too() {
     every_record_arrives(Encoding::Json).await;
+}
+
+/// Messages as another maker's meter sends them: of minutes one for each power that was measured, and nothing of events.
+#[tokio::test]
+async fn a_template_shapes_messages_and_no_record_is_passed_over() {
+    const METER: &str = r#"{% for name, value in values|items if value is not none and name|unit == "W" %}
+{"id":"{{ hub }}","msgId":{{ sequence }},"date":"{{ wall }}","payload":{"type":"{{ name }}","value":{{ value }},"unity":"W"}}
+{% endfor %}"#;
+    let seed = seed();
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path(), None).await;
+    let heard = listen(broker.port).await;
+    let (line, broken) = breaking_line(broker.port, seed, 3).await;
+    let mut recorded = Recorded::new(seed);
+    recorded.live(40);
+    let (_outbox, source) = watch::channel(Some(recorded.source()));
+    let (_view, view) = watch::channel(None);
+    let config = Uplink { template: Some(METER.into()), ..config(line, Encoding::Json) };
+    let mut standing = uplink::start(config, source, view).unwrap().standing;
+    let all = (recorded.minutes().len() + recorded.events().len()) as u64;
+    until(&mut standing, "all records", |standing| standing.acknowledged + GATHERED > all).await;
+    println!("{} breaks, {:?}", broken.lock().unwrap(), standing.borrow().clone());
+    let mut sun = BTreeMap::new();
+    for (topic, payload) in heard.lock().unwrap().iter() {
+        assert_eq!(topic, "sunkeep/v1/hub-7/up/telemetry", "events give no message");
+        let message: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
+        if message["payload"]["type"] == "pv_w" {
+            sun.insert(message["msgId"].as_i64().unwrap(), message["payload"]["value"].as_f64().unwrap());
+        }
+    }
+    let minutes = recorded.minutes();
+    let sent: Vec<_> = minutes.iter().filter(|(number, _)| sun.contains_key(number)).collect();
+    assert!(sent.len() as u64 + 2 * GATHERED > minutes.len() as u64, "{} of {}", sent.len(), minutes.len());
+    let newest = *sun.keys().last().unwrap();
+    for (number, minute) in minutes.range(..=newest) {
+        let wanted = minute.sun.map(f64::from);
+        let near = |read: f64| wanted.is_some_and(|wanted| (read - wanted).abs() < 0.06);
+        assert!(sun.get(number).map_or(wanted.is_none(), |read| near(*read)), "minute {number}: {wanted:?}");
+    }
 }
 
 /// No broker for a while, then one that is killed and comes back: what it never acknowledged comes again.

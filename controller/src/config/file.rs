@@ -317,6 +317,7 @@ pub(super) struct UplinkTable {
     pub(super) topic_down: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) encoding: Encoding,
+    pub(super) template: Option<Spanned<String>>,
     pub(super) telemetry_minutes: Option<Spanned<u16>>,
     pub(super) waits_for_sun_hours: Option<Spanned<u16>>,
     pub(super) monthly_mb: Option<Spanned<u16>>,

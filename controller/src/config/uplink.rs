@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use sunkeep_models::wire::is_name;
 use toml::Spanned;
 
+use crate::uplink::{MOST_TEMPLATE, Template};
+
 use super::Problems;
 use super::file::{SiteTable, UplinkTable};
 
@@ -40,6 +42,8 @@ pub struct Uplink {
     pub topic_down: String,
     /// Form of messages.
     pub encoding: Encoding,
+    /// What makes messages of records in the plain form, where they are to be of another.
+    pub template: Option<String>,
     /// Minutes of telemetry that are gathered before they are sent.
     pub telemetry_minutes: u16,
     /// Hours for which telemetry waits for sun.
@@ -110,6 +114,7 @@ pub(super) fn uplink(table: &UplinkTable, site: &SiteTable, problems: &mut Probl
         listens: table.listens.unwrap_or(secured),
         topic_down: topic("topic_down", table.topic_down.as_ref(), TOPIC_DOWN, KIND, problems),
         encoding: table.encoding,
+        template: template(table, problems),
         telemetry_minutes: whole(
             "telemetry_minutes",
             table.telemetry_minutes.as_ref(),
@@ -195,6 +200,23 @@ fn topic(
         problems.at(&topic.span(), what);
     }
     read.clone()
+}
+
+fn template(table: &UplinkTable, problems: &mut Problems<'_>) -> Option<String> {
+    let written = table.template.as_ref()?;
+    let text = written.get_ref();
+    if table.encoding != Encoding::Json {
+        problems.at(
+            &written.span(),
+            "template makes messages of the plain form: it wants encoding = \"json\"".into(),
+        );
+    } else if text.len() > MOST_TEMPLATE {
+        let what = format!("template has {} bytes, expected {MOST_TEMPLATE} at most", text.len());
+        problems.at(&written.span(), what);
+    } else if let Err(error) = Template::new(text) {
+        problems.at(&written.span(), format!("template: {error}"));
+    }
+    Some(text.clone())
 }
 
 pub(super) fn whole(

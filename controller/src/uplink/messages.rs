@@ -9,6 +9,7 @@ use sunkeep_models::wire::{
     compact, json,
 };
 
+use super::template::{Template, TemplateError};
 use crate::config::{Encoding, Uplink};
 use crate::journal;
 use crate::journal::outbox::Outbox;
@@ -35,6 +36,8 @@ pub(super) enum MessageError {
     Journal(#[from] JournalError),
     #[error("a message of {records} records cannot be written: {source}")]
     Written { records: usize, source: Refused },
+    #[error("the template: {0}")]
+    Template(#[from] TemplateError),
 }
 
 /// Makes messages of what the outbox holds.
@@ -42,14 +45,16 @@ pub(super) enum MessageError {
 pub(super) struct Messages {
     from: Sender,
     encoding: Encoding,
+    template: Option<Template>,
     /// Names of the loads by the settings they are of; as many as a journal keeps.
     names: BTreeMap<[u8; 8], Vec<String>>,
 }
 
 impl Messages {
-    pub(super) fn new(config: &Uplink, StoreId(store): StoreId) -> Self {
+    pub(super) fn new(config: &Uplink, StoreId(store): StoreId) -> Result<Self, MessageError> {
         let from = Sender { site: config.site.clone(), hub: config.hub.clone(), store };
-        Self { from, encoding: config.encoding, names: BTreeMap::new() }
+        let template = config.template.as_deref().map(Template::new).transpose()?;
+        Ok(Self { from, encoding: config.encoding, template, names: BTreeMap::new() })
     }
 
     /// The next messages of a lane, of records after one and up to another: one in the compact form, one for each record in
@@ -95,12 +100,44 @@ impl Messages {
             }
             Encoding::Json => {
                 let lines = json::write(&message).into_iter().zip(numbers);
-                Ok(lines
-                    .map(|(line, upto)| Outgoing { lane, payload: line.into_bytes(), upto, records: 1 })
-                    .collect())
+                let Some(template) = &self.template else {
+                    let whole = |(line, upto): (String, i64)| plain_message(lane, line, upto);
+                    return Ok(lines.map(whole).collect());
+                };
+                shaped(template, lane, after, lines)
             }
         }
     }
+}
+
+fn plain_message(lane: Lane, line: String, upto: i64) -> Outgoing {
+    Outgoing { lane, payload: line.into_bytes(), upto, records: 1 }
+}
+
+/// What a template makes of records. A record counts as sent with the last of its messages; one that gives none, with the
+/// message before it or after it. Where nothing is left to be said, a message without a payload says how far that is.
+fn shaped(
+    template: &Template,
+    lane: Lane,
+    after: i64,
+    lines: impl Iterator<Item = (String, i64)>,
+) -> Result<Vec<Outgoing>, MessageError> {
+    let (mut made, mut before) = (Vec::new(), after);
+    for (line, upto) in lines {
+        let messages = template.messages(&line)?;
+        // All but the last leave the cursor where it was: a connection that breaks sends the whole record again.
+        made.extend(
+            messages
+                .into_iter()
+                .map(|message| Outgoing { records: 0, ..plain_message(lane, message, before) }),
+        );
+        match made.last_mut() {
+            Some(last) => (last.upto, last.records) = (upto, last.records + 1),
+            None => made.push(Outgoing { lane, payload: Vec::new(), upto, records: 1 }),
+        }
+        before = upto;
+    }
+    Ok(made)
 }
 
 fn stamp(number: i64, stamp: journal::Stamp) -> Stamp {

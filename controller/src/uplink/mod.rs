@@ -18,6 +18,7 @@ mod missed;
 mod mqtt;
 mod pace;
 mod session;
+mod template;
 mod tls;
 
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ use crate::view::View;
 use meter::Meter;
 use pace::Backoff;
 use session::Progress;
+
+pub use template::{MOST_TEMPLATE, Template};
 
 /// The journal as the uplink needs it.
 #[derive(Debug, Clone)]

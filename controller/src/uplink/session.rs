@@ -160,6 +160,8 @@ struct Session<'a> {
     messages: Messages,
     client: Client,
     hears: Hears,
+    /// Made and not handed over: of the last records that were read.
+    made: VecDeque<(Message, Of)>,
     on_the_way: VecDeque<OnTheWay>,
     /// Number of the report that was handed to the client.
     reported: Option<u64>,
@@ -189,11 +191,12 @@ impl<'a> Session<'a> {
         parts.load.begin();
         Ok(Self {
             config,
-            messages: Messages::new(config, store),
+            messages: Messages::new(config, store)?,
             outbox,
             store,
             client,
             hears,
+            made: VecDeque::new(),
             on_the_way: VecDeque::new(),
             reported: None,
             handed: *parts.upto,
@@ -217,7 +220,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 event = arriving.recv() => {
                     let event = event.ok_or_else(|| Ended::Broker("the client stopped".into()))?;
-                    self.take(event.map_err(Ended::Broker)?, source, ends)?;
+                    self.take(event.map_err(Ended::Broker)?)?;
                 }
                 _ = look.tick() => {
                     if !self.outbox.is_current() {
@@ -239,6 +242,7 @@ impl<'a> Session<'a> {
             if let Some(metered) = self.parts.budget.add(&ends.meter, unix.and_then(month)) {
                 source.sent.metered(metered);
             }
+            self.settle(source, ends);
             if self.connected {
                 self.report(ends)?;
                 self.hand_over(background_work)?;
@@ -248,7 +252,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn take(&mut self, happened: Happened, source: &Source, ends: &Ends) -> Result<(), Ended> {
+    fn take(&mut self, happened: Happened) -> Result<(), Ended> {
         match happened {
             Happened::Connected => {
                 self.connected = true;
@@ -287,16 +291,19 @@ impl<'a> Session<'a> {
                         }
                     }
                 }
-                while let Some(message) = self.on_the_way.pop_front_if(|message| message.fate == Fate::Taken)
-                {
-                    self.arrived(&message, source, ends);
-                }
-                self.begin_again_where_refused();
             }
             Happened::Told(told) => self.hears.take(told, &self.client, &self.outbox)?,
             Happened::Deaf => tracing::warn!("the broker does not let this hub hear the fleet"),
         }
         Ok(())
+    }
+
+    /// Counts what was taken, as far as nothing before it is missing.
+    fn settle(&mut self, source: &Source, ends: &Ends) {
+        while let Some(message) = self.on_the_way.pop_front_if(|message| message.fate == Fate::Taken) {
+            self.arrived(&message, source, ends);
+        }
+        self.begin_again_where_refused();
     }
 
     /// The broker has a message, and all before it.
@@ -321,9 +328,11 @@ impl<'a> Session<'a> {
 
     /// Once all that was on the way was answered, and not all of it taken: goes on behind what was taken, after a pause.
     fn begin_again_where_refused(&mut self) {
-        let answered = self.on_the_way.iter().all(|message| message.fate != Fate::Unknown);
+        let answered = !self.on_the_way.is_empty()
+            && self.on_the_way.iter().all(|message| message.fate != Fate::Unknown);
         if let (Some(why), true) = (self.refused, answered) {
             self.on_the_way.clear();
+            self.made.clear();
             self.handed = *self.parts.upto;
             self.reported = None;
             if let Some(missed) = self.parts.missed {
@@ -347,9 +356,11 @@ impl<'a> Session<'a> {
         if self.refused.is_some() {
             return Ok(());
         }
+        // Messages of one record may be more than there was room for.
+        self.publish()?;
         let allowed = Lane::ALL.map(|lane| self.parts.budget.allows(lane));
         for (place, lane) in Lane::ALL.into_iter().enumerate().filter(|(place, _)| allowed[*place]) {
-            while let room @ 1.. = self.parts.load.messages().saturating_sub(self.on_the_way.len()) {
+            while self.made.is_empty() && self.room() > 0 {
                 if lane == Lane::Telemetry {
                     let waiting = self.outbox.waiting(lane, self.handed[place])?;
                     let Uplink { telemetry_minutes, waits_for_sun_hours, .. } = *self.config;
@@ -357,34 +368,55 @@ impl<'a> Session<'a> {
                         break;
                     }
                 }
-                let most = match self.config.encoding {
-                    Encoding::Compact => self.parts.load.records(),
-                    Encoding::Json => room,
-                };
+                let most = self.records_at_once();
                 let made = self.messages.next(&self.outbox, lane, (self.handed[place], i64::MAX), most)?;
-                if made.is_empty() {
-                    break;
-                }
-                for message in made {
-                    let (upto, records) = (message.upto, message.records);
-                    let full = lane == Lane::Telemetry && records == most;
-                    self.publish(message, Of::Lane { lane, upto, full })?;
-                    self.handed[place] = upto;
-                }
+                let Some(last) = made.last() else { break };
+                self.handed[place] = last.upto;
+                self.made.extend(made.into_iter().map(|message| {
+                    let full = lane == Lane::Telemetry && message.records == most;
+                    let of = Of::Lane { lane, upto: message.upto, full };
+                    (message, of)
+                }));
+                self.publish()?;
             }
         }
         Ok(())
     }
 
-    fn publish(&mut self, message: Message, of: Of) -> Result<(), Ended> {
-        let Message { lane, payload, records, .. } = message;
-        self.client.publish(self.config.topic_of(lane.word()), payload, false).map_err(Ended::Broker)?;
-        self.left(of, records);
+    /// Records of a message, or of as many messages as there is room for.
+    fn records_at_once(&self) -> usize {
+        match self.config.encoding {
+            Encoding::Compact => self.parts.load.records(),
+            Encoding::Json => self.room(),
+        }
+    }
+
+    /// Hands over what is made, while few enough messages are on the way.
+    fn publish(&mut self) -> Result<(), Ended> {
+        while self.room() > 0
+            && let Some((message, of)) = self.made.pop_front()
+        {
+            let Message { lane, payload, records, .. } = message;
+            // Of records that a template has nothing to say of there is nothing to be sent.
+            let fate = if payload.is_empty() { Fate::Taken } else { Fate::Unknown };
+            if fate == Fate::Unknown {
+                let topic = self.config.topic_of(lane.word());
+                self.client.publish(topic, payload, false).map_err(Ended::Broker)?;
+            }
+            self.left(of, records, fate);
+        }
         Ok(())
     }
 
-    fn left(&mut self, of: Of, records: usize) {
-        self.on_the_way.push_back(OnTheWay { of, records, packet: None, fate: Fate::Unknown, since: now() });
+    /// Messages that may go now.
+    fn room(&self) -> usize {
+        self.parts.load.messages().saturating_sub(self.on_the_way.len())
+    }
+
+    fn left(&mut self, of: Of, records: usize, fate: Fate) {
+        // What is not sent has no packet.
+        let packet = (fate != Fate::Unknown).then_some(0);
+        self.on_the_way.push_back(OnTheWay { of, records, packet, fate, since: now() });
     }
 
     /// Hands over the report, where there is a new one. The broker keeps it.
@@ -400,7 +432,7 @@ impl<'a> Session<'a> {
         let topic = self.config.topic_of(REPORTED);
         self.client.publish(topic, report.write().into_bytes(), true).map_err(Ended::Broker)?;
         self.reported = Some(*number);
-        self.left(Of::Report { number: *number, kept: true }, 0);
+        self.left(Of::Report { number: *number, kept: true }, 0, Fate::Unknown);
         Ok(())
     }
 
@@ -409,26 +441,25 @@ impl<'a> Session<'a> {
         if self.parts.missed.is_none() {
             *self.parts.missed = ends.again.try_recv().ok().map(Missed::new);
         }
-        let Some(missed) = self.parts.missed else { return Ok(()) };
-        if self.refused.is_some() || self.on_the_way.len() >= MOST_MESSAGES {
+        if self.refused.is_some() || !self.made.is_empty() || self.room() == 0 {
             return Ok(());
         }
-        let most = match self.config.encoding {
-            Encoding::Compact => self.parts.load.records(),
-            Encoding::Json => MOST_MESSAGES - self.on_the_way.len(),
-        };
+        let most = self.records_at_once();
+        let Some(missed) = self.parts.missed else { return Ok(()) };
         let made = missed.next(&mut self.messages, &self.outbox, self.parts.upto, most)?;
         // Where the cycle has no room to be told, it is told at the next look.
         let told = missed.done().is_some_and(|done| ends.heard.try_send(done).is_ok());
         if told {
             *self.parts.missed = None;
         }
-        made.into_iter().try_for_each(|message| self.publish(message, Of::Again))
+        self.made.extend(made.into_iter().map(|message| (message, Of::Again)));
+        self.publish()
     }
 
     fn tell(&self, ends: &Ends) -> Result<(), Ended> {
-        let mut waiting: u64 = self.on_the_way.iter().map(|message| message.records as u64).sum();
-        waiting += self::waiting(&self.outbox, &self.handed)?;
+        let made = self.made.iter().map(|(message, _)| message.records as u64);
+        let on_the_way = self.on_the_way.iter().map(|message| message.records as u64);
+        let waiting = made.chain(on_the_way).sum::<u64>() + waiting(&self.outbox, &self.handed)?;
         let (bytes_out, bytes_in) = ends.meter.read();
         ends.told.send_if_modified(|standing| {
             let now = Standing {

@@ -2,12 +2,12 @@
 //! are held already are dropped.
 
 use core::hash::BuildHasher as _;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::RandomState;
 use std::time::Instant;
 
 use sunkeep_models::lake::PLAUSIBLE_WALL_MS;
-use sunkeep_models::wire::{Channel, Event, Message, Sender, Stamp, Telemetry};
+use sunkeep_models::wire::{Channel, Event, MOST_RECORDS, Message, Sender, Stamp, Telemetry};
 
 use super::counts::{Count, Counts};
 use super::happened::{Correction, Happened};
@@ -51,6 +51,8 @@ pub(super) struct Held {
     /// Since when something is held.
     pub(super) since: Option<Instant>,
     seen: HashSet<u128>,
+    /// The message of each hub that its next record may be added to.
+    open: HashMap<u64, usize>,
 }
 
 impl Held {
@@ -86,10 +88,9 @@ impl Held {
     }
 
     fn take_telemetry(&mut self, telemetry: Telemetry, received_ms: i64, seen: &Seen, counts: &Counts) {
-        let message = self.messages.len();
         let names: Vec<u64> =
             telemetry.channels.iter().map(|channel| seen.hash(channel.name.as_str())).collect();
-        let mut taken = 0;
+        let mut new = Vec::with_capacity(telemetry.stamps.len());
         for (record, stamp) in telemetry.stamps.iter().enumerate() {
             // The same whatever the order of the channels and the form they travelled in.
             let content = telemetry.channels.iter().zip(&names).filter_map(|(channel, name)| {
@@ -100,18 +101,42 @@ impl Held {
             let from = &telemetry.from;
             let content = (telemetry.spans_ms.get(record), content);
             let key = seen.key(from, "record", *stamp, content);
-            if !self.is_new(key, seen, counts) {
-                continue;
+            if self.is_new(key, seen, counts) {
+                new.push((record, placed(*stamp, received_ms, counts)));
             }
-            let (hour, wall_ms) = placed(*stamp, received_ms, counts);
-            self.rows.entry(hour).or_default().push(Row { message, record, wall_ms });
-            taken += 1;
         }
-        if taken > 0 {
-            self.records += taken;
-            self.bytes += bytes(&telemetry);
-            self.messages.push(telemetry);
+        if new.is_empty() {
+            return;
         }
+        self.records += new.len();
+        let (message, first) = self.put(telemetry, seen);
+        for (record, (hour, wall_ms)) in new {
+            self.rows.entry(hour).or_default().push(Row { message, record: first + record, wall_ms });
+        }
+    }
+
+    /// Keeps a message, or adds the record of one that bears a single one, as plain messages do, to the last of its hub:
+    /// a record by itself would take twenty times its room. Which message it is in now, and from which record on.
+    fn put(&mut self, telemetry: Telemetry, seen: &Seen) -> (usize, usize) {
+        if telemetry.stamps.len() == 1 {
+            let hub = seen.hash((&telemetry.from.hub, &telemetry.from.store));
+            let open = self.open.get(&hub).copied().filter(|open| fits(&self.messages[*open], &telemetry));
+            if let Some(open) = open {
+                let message = &mut self.messages[open];
+                let first = message.stamps.len();
+                self.bytes += RECORD + telemetry.channels.len() * size_of::<Option<i64>>();
+                message.stamps.extend(telemetry.stamps);
+                message.spans_ms.extend(telemetry.spans_ms);
+                for (into, from) in message.channels.iter_mut().zip(telemetry.channels) {
+                    into.values.extend(from.values);
+                }
+                return (open, first);
+            }
+            self.open.insert(hub, self.messages.len());
+        }
+        self.bytes += bytes(&telemetry);
+        self.messages.push(telemetry);
+        (self.messages.len() - 1, 0)
     }
 
     /// Keeps a message that was not taken.
@@ -174,6 +199,18 @@ fn placed(stamp: Stamp, received_ms: i64, counts: &Counts) -> (i64, Option<i64>)
     (wall.unwrap_or(received_ms).div_euclid(HOUR_MS) * HOUR_MS, wall)
 }
 
+/// Whether a record can be added: of the same hub, with the same channels, and not too many.
+fn fits(message: &Telemetry, more: &Telemetry) -> bool {
+    let alike = |one: &Channel, other: &Channel| one.name == other.name && one.parts == other.parts;
+    message.from == more.from
+        && message.stamps.len() < MOST_RECORDS
+        && message.channels.len() == more.channels.len()
+        && message.channels.iter().zip(&more.channels).all(|(one, other)| alike(one, other))
+}
+
+/// Bytes of a record, beside its values.
+const RECORD: usize = size_of::<Stamp>() + size_of::<Row>() + 64;
+
 /// Bytes that a message holds, with what the allocator adds for each piece.
 fn bytes(telemetry: &Telemetry) -> usize {
     const PIECE: usize = 16;
@@ -184,9 +221,69 @@ fn bytes(telemetry: &Telemetry) -> usize {
             + channel.name.len()
             + channel.values.len() * size_of::<Option<i64>>()
     });
-    size_of::<Telemetry>() + records * (size_of::<Stamp>() + size_of::<Row>() + 64) + channels.sum::<usize>()
+    size_of::<Telemetry>() + records * RECORD + channels.sum::<usize>()
 }
 
 fn event_content(event: &Event) -> String {
     format!("{:?} {:?}", event.what, event.fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of a hub with these channels; the value says which record and which channel.
+    fn record(hub: &str, sequence: i64, names: &[&str], parts: u32) -> Telemetry {
+        let from = Sender { site: "s".into(), hub: hub.into(), store: [1; 16] };
+        let channel = |(place, name): (usize, &&str)| Channel {
+            name: (*name).into(),
+            parts,
+            values: vec![Some((sequence * 10 + place as i64) * i64::from(parts))],
+        };
+        Telemetry {
+            from,
+            stamps: vec![Stamp { boot: 1, sequence, uptime_ms: sequence, wall_ms: None }],
+            spans_ms: vec![sequence + 1],
+            channels: names.iter().enumerate().map(channel).collect(),
+        }
+    }
+
+    #[test]
+    fn records_that_come_one_by_one_stay_what_they_are() {
+        let (mut held, seen, counts) = (Held::default(), Seen::default(), Counts::default());
+        let mut expected = Vec::new();
+        for sequence in 0..4000 {
+            let hub = ["one", "two"][sequence as usize / 3 % 2];
+            // Now and then other channels, another order, another resolution; and every tenth comes twice.
+            let (names, parts): (&[&str], u32) = match sequence % 500 {
+                7 => (&["a", "c"], 1),
+                8 => (&["b", "a"], 1),
+                9 => (&["a", "b"], 10),
+                10 => (&["a"], 1),
+                _ => (&["a", "b"], 1),
+            };
+            for _ in 0..=usize::from(sequence % 10 == 0) {
+                held.take_telemetry(record(hub, sequence, names, parts), 5, &seen, &counts);
+            }
+            expected.push((hub, sequence, names));
+        }
+        let mut rows: Vec<Row> = held.rows.values().flatten().copied().collect();
+        rows.sort_by_key(|row| held.messages[row.message].stamps[row.record].sequence);
+        assert_eq!((rows.len(), held.records), (4000, 4000));
+        assert_eq!(counts.get(Count::Repeats), 400);
+        for (row, (hub, sequence, names)) in rows.iter().zip(expected) {
+            let message = &held.messages[row.message];
+            assert_eq!((message.from.hub.as_str(), message.stamps[row.record].sequence), (hub, sequence));
+            assert_eq!(message.spans_ms[row.record], sequence + 1);
+            let found: Vec<_> = message.channels.iter().map(|one| one.name.as_str()).collect();
+            assert_eq!(found, names, "{sequence}");
+            for (place, channel) in message.channels.iter().enumerate() {
+                assert_eq!(channel.value(row.record), Some((sequence * 10 + place as i64) as f64));
+            }
+        }
+        assert!(held.messages.iter().all(|message| message.stamps.len() <= MOST_RECORDS));
+        assert!(held.messages.len() < 80, "{} messages", held.messages.len());
+        let room: usize = held.messages.iter().map(bytes).sum();
+        assert!((room / 2..=room).contains(&held.bytes), "{} of {room} bytes", held.bytes);
+    }
 }
