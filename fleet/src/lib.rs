@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`clock`] | the machine's clock, asked nowhere else |
 //! | [`down`] | what is left for hubs at the broker: retained messages, each acknowledged |
+//! | [`gaps`] | which records of a hub never came: numbers that are missing in the lake |
 //! | [`ingest`] | from the broker into the lake: judged, without repeats, acknowledged once it is durable |
 //! | [`key_file`] | signing keys as files: made, read, and refused where others could read them |
 //! | [`provision`] | hubs join: authority, certificates, the broker's rules, inventory |
@@ -17,6 +18,7 @@
 
 pub mod clock;
 pub mod down;
+pub mod gaps;
 pub mod ingest;
 pub mod key_file;
 pub mod lake;

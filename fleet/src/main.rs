@@ -14,6 +14,7 @@ use sunkeep_ota::time::Utc;
 
 const DAY: i64 = 86_400;
 
+mod gaps_command;
 mod keep_commands;
 mod lake_commands;
 mod provision_commands;
@@ -54,6 +55,8 @@ enum Command {
     Weather(weather_commands::WeatherCommand),
     /// Put the files of each hour of a lake together, without repeats.
     Compact(lake_commands::CompactArguments),
+    /// Say which records of which hubs never came, a line for each run of numbers.
+    Gaps(gaps_command::GapsArguments),
     /// Remove what is older than so many days from tables of a lake.
     Prune(keep_commands::PruneArguments),
     /// Erase a site: from every table of a lake, and from the fleet's folder.
@@ -112,6 +115,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sites(arguments) => arguments.run(),
         Command::Revoke(arguments) => arguments.run(),
         Command::Ingest(arguments) => Ok(arguments.run()?),
+        Command::Gaps(arguments) => arguments.run(),
         Command::Weather(command) => command.run(),
         Command::Prune(arguments) => arguments.run(),
         Command::Erase(arguments) => arguments.run(),

@@ -10,6 +10,7 @@
     reason = "a test's harness; real brokers take real time"
 )]
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,7 @@ pub fn is_installed() -> bool {
 pub struct Broker {
     child: Option<Child>,
     config: PathBuf,
+    namespace: Option<String>,
     /// Port of the plain listener.
     pub port: u16,
     /// Port of the secured listener, which wants a certificate of the client.
@@ -56,18 +58,24 @@ impl Broker {
         }
         let config = folder.join(format!("mosquitto-{port}.conf"));
         std::fs::write(&config, text).unwrap();
-        let mut broker = Self { child: None, config, port, secured };
+        let mut broker = Self { child: None, config, namespace: None, port, secured };
         broker.restart().await;
         broker
     }
 
     /// The broker of a fleet's folder, as `sunkeep-fleet provision` configured it, on its port.
     pub async fn of_fleet(fleet: &Path, port: u16) -> Self {
+        Self::of_fleet_in(fleet, port, None, "").await
+    }
+
+    /// The same in a network namespace, with more lines in its configuration.
+    pub async fn of_fleet_in(fleet: &Path, port: u16, namespace: Option<&str>, more: &str) -> Self {
         let text = std::fs::read_to_string(fleet.join("mosquitto.conf")).unwrap();
         let config = fleet.join("as-root.conf");
         // As root it would become another user, who may not read the key.
-        std::fs::write(&config, format!("user root\n{text}")).unwrap();
-        let mut broker = Self { child: None, config, port, secured: port };
+        std::fs::write(&config, format!("user root\n{text}{more}")).unwrap();
+        let namespace = namespace.map(str::to_owned);
+        let mut broker = Self { child: None, config, namespace, port, secured: port };
         broker.restart().await;
         broker
     }
@@ -75,10 +83,15 @@ impl Broker {
     /// Starts it again, on the same ports.
     pub async fn restart(&mut self) {
         self.kill();
-        let child = Command::new(MOSQUITTO).arg("-c").arg(&self.config).stderr(Stdio::null()).spawn();
-        self.child = Some(child.expect("mosquitto is installed: tests/run does"));
+        let child = within(self.namespace.as_deref(), MOSQUITTO.as_ref())
+            .arg("-c")
+            .arg(&self.config)
+            .stderr(Stdio::null())
+            .spawn();
+        let child = self.child.insert(child.expect("mosquitto is installed: tests/run does"));
+        let number = child.id();
         for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+            if listens(number, self.port) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -92,6 +105,27 @@ impl Broker {
             child.wait().unwrap();
         }
     }
+}
+
+/// A program, in a network namespace or none.
+pub fn within(namespace: Option<&str>, program: &OsStr) -> Command {
+    let Some(namespace) = namespace else { return Command::new(program) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
+}
+
+/// Whether somebody listens on this port in the network of this process, without a connection that it would see.
+fn listens(process: u32, port: u16) -> bool {
+    let listening = |line: &str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (local, state) = (words.next().unwrap_or_default(), words.nth(1));
+        state == Some("0A") && local.ends_with(&format!(":{port:04X}"))
+    };
+    ["tcp", "tcp6"].iter().any(|table| {
+        let text = std::fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap_or_default();
+        text.lines().any(listening)
+    })
 }
 
 impl Drop for Broker {

@@ -3,15 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A mounted file system of two megabytes, gone with the test.
+/// A mounted file system, gone with the test.
 pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// Mounts it; `None`, and a word about it, where this user may not.
+    /// Mounts one of two megabytes; `None`, and a word about it, where this user may not.
     pub fn mount() -> Option<Self> {
+        Self::of(2)
+    }
+
+    /// Mounts one of so many megabytes; `None`, and a word about it, where this user may not.
+    pub fn of(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=2m", "sunkeep-test"]).arg(folder.path());
+        let size = format!("size={megabytes}m");
+        mount.args(["-t", "tmpfs", "-o", &size, "sunkeep-test"]).arg(folder.path());
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         if !mounted {
             println!("skipped: may not mount");

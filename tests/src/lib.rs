@@ -7,6 +7,7 @@
 //! - [`ticks`]: a clock that the test drives.
 //! - [`broker`]: a real MQTT broker, its certificates, and a line to it that breaks.
 //! - [`disk`]: a small disk that can be filled.
+//! - [`line`]: a bad line between home and broker, with a switch.
 //!
 //! Helpers fail by panicking, for they run in tests only. Every wait has a bound.
 #![allow(
@@ -21,6 +22,7 @@ pub mod broker;
 pub mod disk;
 pub mod house;
 pub mod hub;
+pub mod line;
 pub mod service;
 pub mod ticks;
 

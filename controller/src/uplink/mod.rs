@@ -143,13 +143,27 @@ impl Ends {
                 standing.why = why;
                 (standing.bytes_out, standing.bytes_in) = self.meter.read();
             });
-            wait(pause).await;
+            wait(pause, &mut self.view).await;
         }
     }
 }
 
-/// Network time is real time, also where a simulation drives the hub's clock.
+/// Lets a pause pass, by the hub's own clock: where a simulation drives that faster than a real one, pauses are as long in
+/// simulated time as they are in a home. Where the clock stands still, real time ends the pause.
 #[expect(clippy::disallowed_methods, reason = "a pause between two tries on a real network")]
-async fn wait(pause: Duration) {
-    tokio::time::sleep(pause).await;
+async fn wait(pause: Duration, view: &mut watch::Receiver<Option<Arc<View>>>) {
+    let uptime_ms = |view: &Option<Arc<View>>| view.as_ref().map(|view| view.image.now.0);
+    let began = uptime_ms(&view.borrow());
+    let until = began.map(|began| began + pause.as_millis() as u64);
+    let passed = async {
+        let Some(until) = until else { return std::future::pending().await };
+        if view.wait_for(|view| uptime_ms(view).is_some_and(|now| now >= until)).await.is_err() {
+            // The hub is gone, and its clock with it.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = passed => {}
+    }
 }

@@ -90,6 +90,9 @@ pub(super) enum Ended {
 pub(super) async fn run(config: &Uplink, source: &Source, ends: &mut Ends, progress: &mut Progress) -> Ended {
     let ended = async {
         let outbox = Outbox::open(&source.path)?;
+        // Also where there is no line: that is when somebody wants to know.
+        let waiting = waiting(&outbox, progress.of(&outbox, config)?.upto)?;
+        ends.told.send_modify(|standing| standing.waiting = waiting);
         let link = link::open(config, &ends.meter).await?;
         let (client, arriving) = Client::start(config, &link);
         let hears = Hears::new(config, ends.heard.clone());
@@ -112,6 +115,11 @@ pub(super) async fn run(config: &Uplink, source: &Source, ends: &mut Ends, progr
         (progress.load, progress.budget) = (None, None);
     }
     ended
+}
+
+/// Records of all lanes after these numbers.
+fn waiting(outbox: &Outbox, after: &[i64; Lane::ALL.len()]) -> Result<u64, JournalError> {
+    Lane::ALL.into_iter().zip(after).map(|(lane, after)| outbox.waiting(lane, *after)).sum()
 }
 
 /// What is known of a message.
@@ -451,10 +459,7 @@ impl<'a> Session<'a> {
     fn tell(&self, ends: &Ends) -> Result<(), Ended> {
         let made = self.made.iter().map(|(message, _)| message.records as u64);
         let on_the_way = self.on_the_way.iter().map(|message| message.records as u64);
-        let mut waiting: u64 = made.chain(on_the_way).sum();
-        for (place, lane) in Lane::ALL.into_iter().enumerate() {
-            waiting += self.outbox.waiting(lane, self.handed[place])?;
-        }
+        let waiting = made.chain(on_the_way).sum::<u64>() + self::waiting(&self.outbox, &self.handed)?;
         let (bytes_out, bytes_in) = ends.meter.read();
         ends.told.send_if_modified(|standing| {
             let now = Standing {

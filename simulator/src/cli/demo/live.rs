@@ -24,18 +24,27 @@ const WIDTH: usize = 160;
 
 /// What is read of the page's view; its fields are described at `/api`.
 #[derive(Deserialize)]
-struct View {
-    battery: Battery,
+pub(super) struct View {
+    pub(super) battery: Battery,
     sun_w: Option<f64>,
     load_w: Option<f64>,
-    unix_s: Option<i64>,
+    pub(super) unix_s: Option<i64>,
     alarm: Option<String>,
     loads: Vec<Load>,
+    /// None where nothing leaves the house.
+    pub(super) uplink: Option<Uplink>,
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct Uplink {
+    pub(super) connected: bool,
+    pub(super) waiting: u64,
+    pub(super) acknowledged: u64,
 }
 
 #[derive(Deserialize)]
-struct Battery {
-    charge_best: f64,
+pub(super) struct Battery {
+    pub(super) charge_best: f64,
 }
 
 #[derive(Deserialize)]
@@ -86,16 +95,16 @@ pub(super) async fn show(home: &RunningHome, page: SocketAddr) {
 }
 
 /// A line that stays, above the live one.
-fn above(terminal: bool, text: &str) {
+pub(super) fn above(terminal: bool, text: &str) {
     tell(&if terminal { format!("\r\x1b[K{text}") } else { text.to_owned() });
 }
 
-fn width() -> usize {
+pub(super) fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stderr());
     size.map_or(WIDTH, |size| usize::from(size.ws_col).saturating_sub(1).max(20))
 }
 
-fn moment(zone: &Zone, first: i64, unix: i64) -> String {
+pub(super) fn moment(zone: &Zone, first: i64, unix: i64) -> String {
     let local = zone.local(unix);
     let day = local.day - zone.local(first).day + 1;
     format!("day {day} {:02}:{:02}", local.second_of_day / 3600, local.second_of_day % 3600 / 60)
@@ -125,7 +134,7 @@ fn status(when: &str, view: &View) -> String {
 }
 
 /// The page's view; nothing while it is not there yet.
-async fn look(page: SocketAddr) -> Option<View> {
+pub(super) async fn look(page: SocketAddr) -> Option<View> {
     let ask = async {
         let mut stream = TcpStream::connect(page).await?;
         let request = format!("GET /api/view HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n");

@@ -1,7 +1,9 @@
 //! `sunkeep-sim demo`: one home on Modbus, a hub as a process of its own in step with it, and its page.
 //!
-//! Starting, ending and the summary; the hub's process is in `process`, what a person sees in `live`.
+//! Starting, ending and the summary; the hub's process is in `process`, what a person sees in `live`, several homes with a
+//! broker and ingest in `fleet`.
 
+mod fleet;
 mod live;
 mod process;
 
@@ -32,6 +34,8 @@ const LEAVE: Duration = Duration::from_secs(10);
 const USUAL_PAGE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 /// PIN of the page: it is on loopback, and printed.
 const PIN: &str = "2468";
+/// Simulated seconds for each real second, where a person looks on.
+const SPEED: f64 = 1200.0;
 /// Days that run without a person.
 const HEADLESS_DAYS: f64 = 3.0;
 /// Most days of a run: ten years.
@@ -52,9 +56,12 @@ pub(super) struct Arguments {
     /// Seed of the home; everything left to chance follows from it.
     #[arg(long, default_value_t = 4, conflicts_with = "site")]
     seed: u64,
-    /// Simulated seconds for each real second: a day in 72 s unless told.
-    #[arg(long, default_value_t = 1200.0, conflicts_with = "headless")]
-    speed: f64,
+    /// Simulated seconds for each real second: a day in 72 s unless told. One home alone, headless, runs as fast as it can.
+    #[arg(long)]
+    speed: Option<f64>,
+    /// So many homes, with a broker and ingest into a lake: Enter pulls the link between them, and puts it back. Wants Mosquitto.
+    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=9), conflicts_with = "site")]
+    homes: u8,
     #[command(flatten)]
     which: WhichHome,
     /// Empty or missing folder in which configuration and journal are kept; without one they go at the end.
@@ -86,16 +93,18 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         days > 0.0 && days <= MOST_DAYS,
         "--days is {days}, expected more than 0 and at most {MOST_DAYS}"
     );
+    let speed = arguments.speed.unwrap_or(SPEED);
+    ensure!((1.0..=1e6).contains(&speed), "--speed is {speed}, expected 1 to a million");
     ensure!(
-        arguments.speed >= 1.0 && arguments.speed <= 1e6,
-        "--speed is {}, expected 1 to a million",
-        arguments.speed
+        arguments.homes > 1 || !arguments.headless || arguments.speed.is_none(),
+        "--speed and --headless: one home alone runs as fast as it can, expected one of them"
     );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if arguments.homes > 1 && runtime.block_on(fleet::play(arguments, speed, days))? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let plant = arguments.which.plant(arguments.seed, Vec::new())?;
-    let report = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(play(arguments, plant, days))?;
+    let report = runtime.block_on(play(arguments, plant, speed, days))?;
     let mut out = std::io::stdout();
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string(&report)?).context("cannot print the summary")?;
@@ -138,7 +147,7 @@ fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-async fn play(arguments: &Arguments, plant: Plant, days: f64) -> anyhow::Result<Report> {
+async fn play(arguments: &Arguments, plant: Plant, speed: f64, days: f64) -> anyhow::Result<Report> {
     let began = now();
     // Listening begins before there is anything to leave behind.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -156,28 +165,59 @@ async fn play(arguments: &Arguments, plant: Plant, days: f64) -> anyhow::Result<
         live::introduce(&home, page, PIN);
     }
     let mut hub = HubProcess::start(&config, server.address()?)?;
-    let schedule = Schedule {
+    let schedule = schedule(days, (!arguments.headless).then_some(speed));
+    let ends = async {
+        let show = async {
+            if arguments.headless {
+                std::future::pending::<()>().await;
+            }
+            live::show(&home, page).await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = show => {}
+        }
+    };
+    let hub_said = in_step(&server, &home, schedule, &mut hub, ends).await?;
+    let summary = home.summary(STEP);
+    Ok(Report {
+        seed: summary.seed,
+        simulated_days: summary.days,
+        wall_seconds: (began.elapsed().as_secs_f64() * 100.0).round() / 100.0,
+        ended_early: hub_said.is_none(),
+        home: summary,
+        hub: hub_said,
+    })
+}
+
+/// How many steps, and how fast; as fast as hub and machine can where no speed is given.
+fn schedule(days: f64, speed: Option<f64>) -> Schedule {
+    Schedule {
         step: STEP,
         ticks: (days * 86_400.0 / STEP.as_secs_f64()).ceil() as u64,
         patience: PATIENCE,
-        pace: if arguments.headless { Duration::ZERO } else { STEP.div_f64(arguments.speed) },
-    };
-    let show = async {
-        if arguments.headless {
-            std::future::pending::<()>().await;
-        }
-        live::show(&home, page).await;
-    };
+        pace: speed.map_or(Duration::ZERO, |speed| STEP.div_f64(speed)),
+    }
+}
+
+/// Has home and hub live in step to the end of the schedule, or until `ends`; then the hub leaves. What the hub said of
+/// itself; nothing where it was ended early.
+async fn in_step(
+    server: &Server,
+    home: &RunningHome,
+    schedule: Schedule,
+    hub: &mut HubProcess,
+    ends: impl Future<Output = ()>,
+) -> anyhow::Result<Option<serde_json::Value>> {
     let said = {
-        let run = server.run(&home, schedule, |_| {});
+        let run = server.run(home, schedule, |_| {});
         tokio::pin!(run);
         tokio::select! {
             biased;
             result = &mut run => Some(result),
-            _ = interrupt.recv() => None,
-            _ = terminate.recv() => None,
+            () = ends => None,
             () = hub.ended() => Some(last_words(&mut run).await),
-            () = show => None,
         }
     };
     let hub_said = match said {
@@ -189,15 +229,7 @@ async fn play(arguments: &Arguments, plant: Plant, days: f64) -> anyhow::Result<
     };
     // The home still answers while the hub leaves its relays in order.
     hub.leave(hub_said.is_none(), LEAVE).await?;
-    let summary = home.summary(STEP);
-    Ok(Report {
-        seed: summary.seed,
-        simulated_days: summary.days,
-        wall_seconds: (began.elapsed().as_secs_f64() * 100.0).round() / 100.0,
-        ended_early: hub_said.is_none(),
-        home: summary,
-        hub: hub_said,
-    })
+    Ok(hub_said)
 }
 
 /// A hub that has ended may have said its summary just before.
