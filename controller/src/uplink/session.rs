@@ -459,7 +459,7 @@ impl<'a> Session<'a> {
     fn tell(&self, ends: &Ends) -> Result<(), Ended> {
         let made = self.made.iter().map(|(message, _)| message.records as u64);
         let on_the_way = self.on_the_way.iter().map(|message| message.records as u64);
-        let waiting = made.chain(on_the_way).sum::<u64>() + waiting(&self.outbox, &self.handed)?;
+        let waiting = made.chain(on_the_way).sum::<u64>() + self::waiting(&self.outbox, &self.handed)?;
         let (bytes_out, bytes_in) = ends.meter.read();
         ends.told.send_if_modified(|standing| {
             let now = Standing {

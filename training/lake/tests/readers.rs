@@ -1,4 +1,4 @@
-//! A lake that hubs and ingests of several versions have filled reads the same in DataFusion, DuckDB and pandas, each
+//! A lake that hubs and ingests of several versions have filled reads the same in DataFusion, `DuckDB` and pandas, each
 //! asked as `fleet/INGEST.md` says; and training reads it.
 //!
 //! What is real: broker, ingest, files, readers. Hub 1 is two versions old and has few channels, hub 2 is of today and
@@ -163,8 +163,8 @@ fn told(telemetry: &Telemetry) -> Vec<Value> {
 }
 
 /// Rows in one order.
-fn in_order(mut rows: Vec<Value>) -> BTreeMap<(String, i64), Value> {
-    rows.drain(..)
+fn in_order(rows: Vec<Value>) -> BTreeMap<(String, i64), Value> {
+    rows.into_iter()
         .map(|row| ((row["hub"].as_str().unwrap().to_owned(), row["sequence"].as_i64().unwrap()), row))
         .collect()
 }
@@ -175,16 +175,16 @@ fn filed(lake: &Lake, hub: &str) -> Vec<RecordBatch> {
     let batches = files.iter().flat_map(|file| {
         ParquetRecordBatchReaderBuilder::try_new(lake.read(&file.name).unwrap()).unwrap().build().unwrap()
     });
-    let own = |rows: RecordBatch| {
+    let own = |rows: &RecordBatch| {
         let is_own =
             rows.column_by_name("hub").unwrap().as_string::<i32>().iter().map(|name| Some(name == Some(hub)));
-        arrow_select::filter::filter_record_batch(&rows, &is_own.collect()).unwrap()
+        arrow_select::filter::filter_record_batch(rows, &is_own.collect()).unwrap()
     };
-    batches.map(|rows| own(rows.unwrap())).filter(|rows| rows.num_rows() > 0).collect()
+    batches.map(|rows| own(&rows.unwrap())).filter(|rows| rows.num_rows() > 0).collect()
 }
 
 /// Files the rows of hub 2 as those of another hub, as another version of ingest would have.
-fn file_as(lake: &Lake, number: u32, change: impl Fn(RecordBatch) -> RecordBatch) {
+fn file_as(lake: &Lake, number: u32, change: impl Fn(&RecordBatch) -> RecordBatch) {
     for (place, rows) in filed(lake, "hub-2").into_iter().enumerate() {
         let schema = rows.schema();
         let columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| -> ArrayRef {
@@ -201,17 +201,17 @@ fn file_as(lake: &Lake, number: u32, change: impl Fn(RecordBatch) -> RecordBatch
             .unwrap()
             .as_primitive::<arrow_array::types::TimestampMillisecondType>();
         let folder = lake::hour_folder(wall.value(0));
-        lake.write(&format!("telemetry/{folder}/of-{number}-{place}.parquet"), &change(rows)).unwrap();
+        lake.write(&format!("telemetry/{folder}/of-{number}-{place}.parquet"), &change(&rows)).unwrap();
     }
 }
 
-fn older(rows: RecordBatch) -> RecordBatch {
+fn older(rows: &RecordBatch) -> RecordBatch {
     let gone = ["loads", "more", "thinned_of", "battery_v", "wall_source"];
     let stays = |place: &usize| !gone.contains(&rows.schema().field(*place).name().as_str());
     rows.project(&(0..rows.num_columns()).filter(stays).collect::<Vec<_>>()).unwrap()
 }
 
-fn newer(rows: RecordBatch) -> RecordBatch {
+fn newer(rows: &RecordBatch) -> RecordBatch {
     let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
     // Not at the end: a column is found by its name.
     fields.insert(0, Arc::new(Field::new("breeze_w", DataType::Float32, true)));
