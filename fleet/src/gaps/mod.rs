@@ -18,6 +18,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sunkeep_models::lake::{EVENTS, TELEMETRY};
 
+use crate::ingest::FLEET;
 use crate::lake::{Lake, LakeError, LakeFile};
 use numbers::Known;
 
@@ -123,6 +124,7 @@ impl Search {
         share: &Share,
         hasher: &RandomState,
     ) -> Result<Option<Stores>, LakeError> {
+        let fleet = format!("{:032x}", u128::from_be_bytes(FLEET));
         let mut stores = Stores::new();
         let mut held = 0_usize;
         for file in files {
@@ -137,7 +139,8 @@ impl Search {
                 let columns = Columns::of(&batch).map_err(refused)?;
                 for row in 0..columns.sequence.len() {
                     let (hub, store) = (columns.hub.value(row), columns.store.value(row));
-                    if !share.has(hasher.hash_one((hub, store))) {
+                    // What the fleet itself said of a hub is numbered by the time.
+                    if *store == *fleet || !share.has(hasher.hash_one((hub, store))) {
                         continue;
                     }
                     held = held.saturating_add_signed(add(&mut stores, hub, store, columns.numbers(row)));

@@ -9,6 +9,7 @@ use super::held::{Held, Seen};
 use super::judge::{Known, judge};
 use super::quarantine::{Allowance, Quarantined};
 use super::queue::{Arrivals, Arrived};
+use super::stores::Stores;
 use crate::clock::steady;
 
 /// Bytes that are handed over as soon as they are held. Twice as many are held at most, and as many are with the
@@ -78,6 +79,7 @@ struct Collecting {
     known: Known,
     held: Held,
     seen: Seen,
+    stores: Stores,
     allowance: Allowance,
 }
 
@@ -88,7 +90,12 @@ impl Collecting {
         self.held.deliveries.extend(arrived.delivery);
         let topic = String::from_utf8_lossy(&arrived.topic);
         match judge(&topic, &arrived.payload, &self.known) {
-            Ok(taken) => self.held.take(taken, arrived.received_ms, &self.seen, counts),
+            Ok(taken) => {
+                let alert = self.stores.note(&taken.1, arrived.received_ms).map(|alert| ("alerts", alert));
+                for taken in [taken].into_iter().chain(alert) {
+                    self.held.take(taken, arrived.received_ms, &self.seen, counts);
+                }
+            }
             Err(reason) => {
                 counts.add(Count::Refused, 1);
                 if self.allowance.allows(&topic, arrived.received_ms) {

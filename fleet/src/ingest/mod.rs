@@ -24,6 +24,7 @@ mod link;
 mod quarantine;
 mod queue;
 mod signals;
+mod stores;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 pub use broker::{Broker, BrokerError, Tls};
 pub use counts::{Count, Counts};
+pub(crate) use stores::FLEET;
 
 use crate::lake::{Lake, LakeError};
 

@@ -12,6 +12,7 @@ mod process;
 mod rows;
 mod scripted;
 mod secured;
+mod two_stores;
 
 use std::process::Child;
 use std::time::{Duration, Instant};
