@@ -318,12 +318,19 @@ fn write_tables(
     let text = |names: Vec<String>| -> ArrayRef { Arc::new(StringArray::from(names)) };
     let place = |home: usize| format!("place-{home:03}");
     let life = |hub: &Hub| &homes[hub.home];
+    let panels = |which: usize| {
+        let values = hubs.iter().map(|hub| life(hub).panels[which]);
+        Arc::new(Float64Array::from_iter_values(values)) as ArrayRef
+    };
     let sites = vec![
         text(hubs.iter().map(Hub::site).collect()),
         text(hubs.iter().map(|hub| life(hub).zone.clone()).collect()),
         Arc::new(Float64Array::from_iter_values(hubs.iter().map(|hub| life(hub).latitude))) as ArrayRef,
         Arc::new(Float64Array::from_iter_values(hubs.iter().map(|hub| life(hub).longitude))),
         text(hubs.iter().map(|hub| place(hub.home)).collect()),
+        panels(0),
+        panels(1),
+        panels(2),
     ];
     write_file(&folder.join(lake::SITES), "sites.parquet", &lake::sites(), sites)?;
     if !corrections.is_empty() {

@@ -28,6 +28,8 @@ pub(super) struct Life {
     pub(super) zone: String,
     pub(super) latitude: f64,
     pub(super) longitude: f64,
+    /// Nameplate power of the panels, W; their slope and direction, degrees.
+    pub(super) panels: [f64; 3],
     moments: Vec<Moment>,
 }
 
@@ -61,7 +63,14 @@ impl Life {
         });
         let moments = moments.collect();
         let spec = home.spec();
-        Ok(Self { zone: spec.zone.clone(), latitude: spec.latitude, longitude: spec.longitude, moments })
+        let array = &spec.array;
+        Ok(Self {
+            zone: spec.zone.clone(),
+            latitude: spec.latitude,
+            longitude: spec.longitude,
+            panels: [array.rated, array.tilt, array.azimuth],
+            moments,
+        })
     }
 
     /// A step of it; after the last day comes the first.

@@ -169,6 +169,9 @@ pub(crate) fn write_sites(lake: &Path, sites: &[(&str, &str)]) {
         nowhere(),
         nowhere(),
         text(&|site| site.0.into()),
+        nowhere(),
+        nowhere(),
+        nowhere(),
     ];
     write_table(&lake.join(lake::SITES).join("sites.parquet"), &lake::sites(), columns);
 }
